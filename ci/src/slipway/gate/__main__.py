@@ -1,13 +1,13 @@
 """`python -m slipway.gate FILE [QUESTION]`: answer a GateQuestion, and write the Proof, Listing or models to FILE as JSON.
 
-The question is in the file QUESTION or in the first line of standard input. The variable SLIPWAY_DATABASE names the server; with `-` the next line
-of standard input does.
+The question is in the file QUESTION, or in the first line of standard input. The variable SLIPWAY_DATABASE contains the
+server's URL; with the value `-` the URL is in the next line of standard input.
 """
 
 # ruff: noqa: E402 -- the imports follow the first statement
 import gc
 
-gc.disable()  # imports free nothing, and collections would take a tenth of their time
+gc.disable()  # imports free no memory, and collections would take a tenth of their time
 
 import os
 import sys
@@ -24,13 +24,13 @@ from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
 from slipway.records.gate import Ask, GateQuestion
 
-gc.freeze()  # imported objects live to the end: no collection traverses them, and no fork copies them
+gc.freeze()  # imported objects live until the end, so no collection traverses them and no fork copies them
 gc.enable()
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 when FILE holds the answer, whatever the verdict; otherwise FILE holds the reason."""
-    parent = os.getppid()  # at once: it may die at any time
+    """Return the exit code: 0 when FILE contains the answer, with any verdict. Otherwise FILE contains the reason."""
+    parent = os.getppid()  # read at once, because the parent may die at any time
     if len(arguments) not in (1, 2):
         print("usage: python -m slipway.gate FILE [QUESTION]", file=sys.stderr)
         return BadInputError.exit_code
@@ -53,4 +53,4 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(code)  # all is written and dropped: to take the interpreter apart would only keep the caller waiting
+    os._exit(code)  # everything is written and dropped; an orderly end of the interpreter would only delay the caller

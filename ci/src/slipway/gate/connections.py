@@ -1,4 +1,4 @@
-"""Every connection of the service's code leads to one database of the gate, whatever makes it."""
+"""Redirect every connection of the service's code to one database of the gate, whatever makes the connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,10 @@ from slipway.migration.events import listening
 
 @contextmanager
 def every_connection_led_to(database: URL, session: tuple[str, ...] = SESSION) -> Iterator[None]:
-    """Lead engines, drivers and started programs to a database during the block; raises BadInputError."""
+    """Redirect engines, drivers and started programs to a database during the block.
+
+    Raise BadInputError when this is impossible.
+    """
 
     def begun(connection: Any, _record: Any) -> None:
         if session == SESSION and not is_direct():

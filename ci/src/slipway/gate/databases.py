@@ -1,9 +1,8 @@
-"""The gate's own databases on a server: created, used and dropped, with the roles that revisions created in them.
+"""The gate's own databases on a server: create, use and drop them, with the roles that revisions create in them.
 
 Servers that look like production are refused by their URL, before any connection.
-
-Roles belong to the server, not to a database, and several gates may share one server. So only one database at a time has roles of its own: a
-statement that creates a role first waits for the lock of the server's roles.
+Roles belong to the server, not to a database, and several gates may share one server. So only one database at a time
+may create roles: such a statement first waits for the lock of the server's roles.
 """
 
 import re
@@ -30,14 +29,16 @@ from slipway.migration.pooler import check_own_session
 from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
-# Copying files takes a third of the time of the default, which logs each page, unless the files must reach a disk.
+# Copying files takes a third of the default method's time, because the default logs each page. With fsync on, the
+# default is faster.
 _SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
 THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setting('is_superuser') = 'on',
 (SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = :template)"""
 _TERMINATE = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
 _NO_SUCH_ROLE: Final = "42704"
 _OWNERS: Final = {Role.RDS_SUPERUSER: MAIN_USER, Role.OWNER: OWNER}
-# Our own user is the one that revisions may name as the owner of their objects (OWNER TO postgres). RDS has the roles rds_….
+# Our own user is the one that revisions may name as the owner of their objects (OWNER TO postgres). RDS has the roles
+# rds_….
 _OURS: Final = "created by the gate of slipway"
 _CREATE_OWNER: Final = {
     MAIN_USER: f"""DO $slipway$ DECLARE name text; BEGIN
@@ -56,7 +57,7 @@ _OUR_ROLES: Final = text(
     "SELECT quote_ident(rolname) FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = :ours ORDER BY rolname LIKE 'slipway%' DESC"
 )
 
-_PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
+_PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases, including those of its forks
 
 _CREATES_ROLE: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)", re.IGNORECASE)
 _ROLES_LOCK: Final = zlib.crc32(b"slipway: one database with roles at a time")
@@ -68,12 +69,15 @@ _MANAGED: Final = (
     *(".tsdb.cloud.timescale.com", ".postgresbridge.com", ".databases.appdomain.cloud", ".postgres.render.com"),
     ".psdb.cloud",
 )
-_CLOUD_SQL: Final = "/cloudsql/"  # the folder of the sockets of Google's proxy
+_CLOUD_SQL: Final = "/cloudsql/"  # the folder with the sockets of Google's proxy
 _WORDS: Final = frozenset({"prod", "production", "prd", "live"})
 
 
 def server_version(server: URL) -> str:
-    """Return the server's version as `18.6`; raises BadInputError when it is unreachable, unsupported or not empty."""
+    """Return the server's version, such as `18.6`.
+
+    Raise BadInputError when the server is unreachable, unsupported or not empty.
+    """
     try:
         number, relations, first = with_connection(server, partial(_version_and_relations, server))
     except (DBAPIError, OSError) as error:
@@ -96,7 +100,10 @@ def _version_and_relations(server: URL, connection: Connection) -> tuple[int, in
 
 @contextmanager
 def fresh(server: URL, extensions: Sequence[str], role: Role = Role.SUPERUSER) -> Iterator[URL]:
-    """Create an empty database with these extensions for the block; `role` owns it. Raises BadInputError."""
+    """Create an empty database with these extensions for the block.
+
+    `role` decides who owns it. Raise BadInputError when this fails.
+    """
     with _created(server, owner=_OWNERS.get(role)) as url:
         if extensions:
             with_connection(url, partial(create_extensions, extensions))
@@ -128,9 +135,10 @@ def _created(server: URL, *, owner: str | None = None, template: str | None = No
 
 
 def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> str | None:
-    """Create a database, empty or a copy that keeps its owner; return the owner if it is one of ours, None if it is the session's user.
+    """Create a database, empty or as a copy of `template` with the same owner.
 
-    Sessions that are still connected to the one that is copied are terminated: a pool of env.py's engine keeps some.
+    Return the owner when it is one of our roles, None when it is the session's user.
+    Terminate the sessions that are still connected to the template, such as those in the pool of env.py's engine.
     """
     if template:
         connection.execute(_TERMINATE, {"name": template})
@@ -142,17 +150,17 @@ def create(connection: Connection, name: str, *, owner: str | None = None, templ
     except DBAPIError as error:
         if owner is None or sqlstate(error) != _NO_SUCH_ROLE:
             raise
-        with suppress(DBAPIError):  # another gate has created it meanwhile
+        with suppress(DBAPIError):  # another gate has created the role meanwhile
             connection.execute(text(_CREATE_OWNER[owner].format(user=user)))
         connection.execute(text(f"CREATE DATABASE {name}{options}"))
     return owner if owner in _OWNERS.values() else None
 
 
 def drop_owners(server: URL) -> None:
-    """Drop the owners of our databases and the roles of RDS that the gate created, unless others still use them."""
+    """Drop the owners of our databases and the roles of RDS that the gate created, unless other databases still use them."""
 
     def drop(connection: Connection) -> None:
-        with suppress(DBAPIError):  # an owner of another gate's database, which needs the roles of RDS, too
+        with suppress(DBAPIError):  # the role owns another gate's database, which needs the roles of RDS, too
             for name in connection.scalars(_OUR_ROLES, {"ours": _OURS}).all():
                 connection.execute(text(f"DROP ROLE IF EXISTS {name}"))
 
@@ -160,7 +168,7 @@ def drop_owners(server: URL) -> None:
 
 
 def drop_left_over(server: URL) -> None:
-    """Drop the databases that killed processes of this run have left."""
+    """Drop the databases that killed processes of this run left behind."""
     ours = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
     with suppress(DBAPIError, OSError):
         with_connection(
@@ -175,10 +183,11 @@ def _drop(connection: Connection, names: Sequence[str]) -> None:
 
 
 class _Process:
-    """State of this process.
+    """The state of this process.
 
-    - has_roles_lock: it is taken once, because the process's databases may be copies of each other.
-    - owners: of its databases, by name; a database that is not here belongs to the user of the server.
+    - has_roles_lock: whether the process holds the lock of the server's roles. It is acquired only once, because the
+      process's databases may be copies of each other.
+    - owners: the owners of its databases, by name. A database that is not listed belongs to the server's user.
     """
 
     has_roles_lock = False
@@ -186,13 +195,13 @@ class _Process:
 
 
 def owner_of(database: URL) -> str:
-    """Return the role that owns one of our databases; empty when it is the user of the server."""
+    """Return the role that owns one of our databases; empty when this is the server's user."""
     return _Process.owners.get(database.database or "", "")
 
 
 @contextmanager
 def _with_own_roles(server: URL, database: str) -> Iterator[None]:
-    """Drop the roles that statements in `database` create, at the end of the block when the database is gone."""
+    """Drop the roles that statements in `database` create, at the end of the block, after the database was dropped."""
     existing: set[str] = set()
     created: set[str] = set()
     lock = ExitStack()
@@ -235,7 +244,7 @@ def _roles(session: Session) -> set[str]:
 
 def _drop_roles(connection: Connection, roles: set[str]) -> None:
     for role in sorted(roles):
-        with suppress(DBAPIError):  # another session has granted it something meanwhile
+        with suppress(DBAPIError):  # another session has granted the role a privilege meanwhile
             connection.exec_driver_sql(f"DROP ROLE IF EXISTS {role}")
 
 
@@ -262,7 +271,7 @@ def _looks_like_production(server: URL) -> str | None:
 
 
 def _hosts(server: URL) -> list[str]:
-    """Return the hosts of a URL; there may be several, also in its query."""
+    """Return the hosts of a URL. There may be several, and the query may contain some."""
     named = server.query.get("host", ())  # `normalized_query` fails in SQLAlchemy 2.0.0 to 2.0.10
     hosts = [server.host or "", *([named] if isinstance(named, str) else named)]
     return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]

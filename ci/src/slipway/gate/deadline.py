@@ -1,4 +1,4 @@
-"""Time limits for steps of revisions, readable by the parent process even after the child has died."""
+"""Time limits for the steps of revisions. The parent process can read them even after the child has died."""
 
 import mmap
 import signal
@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _PAGE = 4096
-_REPEAT_SECONDS: Final = 5.0  # for a revision that catches every exception
-_GRACE_SECONDS: Final = 10.0  # after which no exception will stop the process
+# seconds after which the exception is raised again, for a revision that catches every exception
+_REPEAT_SECONDS: Final = 5.0
+_GRACE_SECONDS: Final = 10.0  # seconds after the limit, after which no exception will stop the process
 
 
 class TookTooLongError(Exception):
@@ -18,11 +19,11 @@ class TookTooLongError(Exception):
 
 
 class _Expired(BaseException):
-    """Raised inside code that exceeds its limit; retry loops that catch Exception do not catch it."""
+    """The exception inside code that exceeds its limit. Retry loops that catch Exception do not catch it."""
 
 
 class Deadline:
-    """The step that a process executes and its deadline, on a page of memory shared with its parent."""
+    """The current step of a process and its deadline, in a page of memory that the parent shares."""
 
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, _PAGE)
@@ -32,14 +33,17 @@ class Deadline:
         self._page[: len(text) + 1] = text + b"\0"
 
     def read(self) -> tuple[str, float]:
-        """Return the current step, empty before the first, and its deadline in seconds of the monotonic clock."""
+        """Return the current step and its deadline in seconds of the monotonic clock.
+
+        The step is empty before the first one.
+        """
         text = self._page[:].partition(b"\0")[0].decode(errors="replace")
         until, _, step = text.partition(" ")
         return step, float(until or "inf")
 
     @property
     def overdue(self) -> bool:
-        """Whether even the exception raised in the process has not stopped it."""
+        """Whether the process continues although the exception was raised in it."""
         return time.monotonic() > self.read()[1] + _GRACE_SECONDS
 
 
@@ -50,13 +54,13 @@ class _Process:
 
 
 def share(deadline: Deadline) -> None:
-    """Publish this process's steps on a page that its parent reads; called in a fork."""
+    """Publish this process's steps on a page that its parent reads. Called in a fork."""
     _Process.deadline = deadline
 
 
 @contextmanager
 def within(seconds: float, step: str) -> Iterator[None]:
-    """Stop the block after some seconds with TookTooLongError; an enclosing block's time restarts afterwards."""
+    """Stop the block after some seconds with TookTooLongError. Afterwards an enclosing block's time starts again."""
     outer_step, _ = _Process.deadline.read()
     nested = signal.getitimer(signal.ITIMER_REAL)[0] if _can_be_alarmed() else 0.0
     _begin(seconds, step)
@@ -67,7 +71,7 @@ def within(seconds: float, step: str) -> Iterator[None]:
             f"{step} did not end within {seconds:g} s, the timeout of [tool.slipway.migrations]"
         ).with_traceback(expired.__traceback__) from None
     finally:
-        # Nested blocks share one limit, the one of the settings.
+        # Nested blocks share one limit, which is the settings' limit.
         if nested:
             _begin(seconds, outer_step)
         else:
@@ -77,7 +81,7 @@ def within(seconds: float, step: str) -> Iterator[None]:
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Suspend the time limit within the block; the remaining time counts again afterwards."""
+    """Suspend the time limit during the block. The remaining time continues afterwards."""
     step, until = _Process.deadline.read()
     left = signal.getitimer(signal.ITIMER_REAL)[0] if _can_be_alarmed() else 0.0
     _alarm(0)

@@ -1,4 +1,7 @@
-"""Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
+"""Evidence for a question: the results of the layers, which run in order of cost, cheapest first.
+
+`judge` derives the findings from it.
+"""
 
 import gc
 import time
@@ -42,12 +45,13 @@ from slipway.records.proof import Layer
 
 T = TypeVar("T")
 
-_NEED_TRACE = frozenset({Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY})  # they start from traced statements
+# these layers start from traced statements
+_NEED_TRACE = frozenset({Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY})
 
 
 @dataclass(kw_only=True)
 class Evidence:
-    """The results of the layers; those of a layer that was not run are empty."""
+    """The results of the layers. Those of a layer that did not run are empty."""
 
     postgres: str  # the server's version
     environment: Environment
@@ -62,23 +66,24 @@ class Evidence:
     previous: Previous | None = None
     previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
-    baseline: str = ""  # the name of the schema that the history begins on
-    left_out: tuple[str, ...] = ()  # of the baseline, as sentences
-    superuser_for: str = ""  # an old revision that only a superuser can run, with the error; all revisions ran as one
+    baseline: str = ""  # the name of the schema on which the history begins
+    left_out: tuple[str, ...] = ()  # sentences about parts of the baseline that were left out
+    # an old revision that only a superuser can run, with its error; all revisions then ran as superuser
+    superuser_for: str = ""
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
     @property
     def database(self) -> str:
-        """The name of the database of these results; empty when env.py ended before it used one."""
+        """The name of the database with these results; empty when env.py ended before it used a database."""
         return "".join(self.environment.databases[self.environment.place :][:1])
 
     @property
     def why_not_asked(self) -> str:
-        """The reason why the previous release was not asked, as a gap of the coverage."""
+        """The reason, for the coverage's gaps, why the previous release was not replayed."""
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         why = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        alone = all(node.new for node in self.history.nodes)  # as with --all-revisions, which --since excludes
+        alone = all(node.new for node in self.history.nodes)  # with --all-revisions, which excludes --since
         return f"the previous release was not asked{why}: name its commit, branch or tag with --since{' instead of --all-revisions' if alone else ''} (on Dagger its folder with --previous)"
 
     @contextmanager
@@ -89,7 +94,10 @@ class Evidence:
 
 
 def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
-    """Execute the history in one of the databases that env.py migrates, by default the first; raises BadInputError when it cannot be executed."""
+    """Execute the history in one of the databases that env.py migrates, by default the first.
+
+    Raise BadInputError when this is impossible.
+    """
     started = time.perf_counter()
     version = server_version(server)
     with within(question.timeout, "the import of the revisions"):
@@ -97,7 +105,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         environment.place = place
         initial = initial_of(question, environment)
     past = history.read(environment, question.start_after, question.since, initial)
-    gc.freeze()  # what was imported lives to the end
+    gc.freeze()  # imported objects live until the end
     if past.is_empty and (unread := history.unread(environment)):
         raise BadInputError(
             f"alembic reads no revision in {environment.relative(environment.script.dir)}, and {unread} is one",
@@ -131,7 +139,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
 
 
 def environment_of(question: GateQuestion, server: URL) -> Environment:
-    """Load the history; raises BadInputError."""
+    """Load the history. Raise BadInputError when alembic cannot."""
     with every_connection_led_to(server, session=()):
         call = Call(
             config=Path(question.config),
@@ -145,7 +153,7 @@ def environment_of(question: GateQuestion, server: URL) -> Environment:
 
 
 def initial_of(question: GateQuestion, environment: Environment) -> InitialSchema | None:
-    """Read the baseline if the question names one; raises BadInputError."""
+    """Read the baseline if the question names one. Raise BadInputError when it cannot be read."""
     if not question.baseline or environment.place:
         return None
     with every_connection_led_to(environment.url, session=()), environment.in_application():
@@ -159,7 +167,10 @@ def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
 @contextmanager
 def _begun(evidence: Evidence, empty: Baseline) -> Iterator[Baseline]:
-    """Yield the baseline with its initial schema, and without the revisions that its rows count as run; raises BadInputError."""
+    """Yield the baseline, with its initial schema and without the revisions that its rows count as run.
+
+    Raise BadInputError when it does not build.
+    """
     if empty.initial is None:
         yield empty
         return
@@ -172,7 +183,10 @@ def _begun(evidence: Evidence, empty: Baseline) -> Iterator[Baseline]:
 
 
 def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
-    """Run the old revisions, unless their result is cached, and the stairway over the new ones; then the other layers."""
+    """Run the old revisions, unless their result is cached, and the stairway over the new ones.
+
+    Then run the other layers.
+    """
     with ExitStack() as stack:
         empty = stack.enter_context(_begun(evidence, start))
         past = empty.history
@@ -205,7 +219,10 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
 
 
 def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
-    """Return the old revision that needs a superuser, with the error: production has run it, so it must not stop the new ones."""
+    """Return the old revision that needs a superuser, with its error.
+
+    Production has already run it, so it must not stop the new revisions.
+    """
     assert evidence.stairway is not None
     for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
         failure = evidence.stairway.steps[node.id].failures.get(UP)
@@ -219,7 +236,8 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
-        in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
+        # without the rows layer this process would only wait
+        in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)
         return beside(work, what) if in_fork else nullcontext(work)
 
     def contention() -> tuple[Replay, ConcurrencyResult]:

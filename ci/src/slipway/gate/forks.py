@@ -1,6 +1,7 @@
-"""Work in forks of this process: imports and everything in memory are inherited.
+"""Work in forks of this process, which inherit imports and memory.
 
-The gate itself runs in one, supervised by a process that executes none of the service's code: a revision may kill its process or never end.
+The gate itself runs in a fork. A process that executes none of the service's code supervises it, because a revision may
+kill its process or never end.
 """
 
 import multiprocessing
@@ -28,11 +29,11 @@ from slipway.records.refusal import Refusal
 T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
-_STOP_SECONDS: Final = 5  # less than the caller waits before it kills the supervisor
+_STOP_SECONDS: Final = 5  # shorter than the caller's wait before it kills the supervisor
 
 
 def can_fork() -> bool:
-    """Whether a fork is safe after system libraries were loaded."""
+    """Return whether a fork is safe after system libraries were loaded."""
     return sys.platform == "linux"
 
 
@@ -44,7 +45,7 @@ def processors() -> int:
 class Fork(Generic[T]):
     """A child process that returns the result of some work by pickle.
 
-    With `leads` it is a process group of its own, and stopping it kills every process that it started.
+    With `leads` it leads a process group of its own. Stopping it then kills every process that it started.
     """
 
     def __init__(self, work: Callable[[], T], what: str, *, leads: bool = False) -> None:
@@ -58,7 +59,7 @@ class Fork(Generic[T]):
         result.close()
 
     def result(self) -> T:
-        """Wait for the result; raises RefusedError when there is none."""
+        """Wait for the result. Raise RefusedError when the process ends without one."""
         while not self._results.poll(_POLL_SECONDS):
             # A process that a revision started may keep the pipe open after the child has ended.
             if self._process.exitcode is not None and not self._results.poll():
@@ -78,7 +79,7 @@ class Fork(Generic[T]):
         return result
 
     def is_done(self, within: float) -> bool:
-        """Whether the result arrives within some seconds."""
+        """Return whether the result arrives within some seconds."""
         return self._results.poll(within)
 
     def stop(self) -> None:
@@ -115,7 +116,10 @@ class Fork(Generic[T]):
 
 @contextmanager
 def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
-    """Work in parallel to the block, which receives a function for the result; on one processor the work runs when that is called."""
+    """Do some work in parallel to the block, and yield a function that returns the result.
+
+    With one processor, do the work when the function is called.
+    """
     if processors() == 1:
         yield work
         return
@@ -129,7 +133,8 @@ def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
 def supervised(file: Path, server: URL, work: Callable[[], object], parent: int) -> int:
     """Write the record that `work` returns, or the reason for its absence, to a file; return the exit code.
 
-    No database of this run is left on the server, even when the process that runs it is killed. Everything ends with the `parent` process.
+    No database of this run remains on the server, even when the working process is killed. Everything ends when the
+    `parent` process does.
     """
     url = server.render_as_string(hide_password=False)
     if not can_fork():
@@ -137,7 +142,7 @@ def supervised(file: Path, server: URL, work: Callable[[], object], parent: int)
         return answer(file, work, url)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     fork = Fork(partial(answer, file, work, url), "the history", leads=True)
-    _end_with(parent)  # after the fork: a process with threads should not fork
+    _end_with(parent)  # after the fork, because a process with threads should not fork
     code = RefusedError.exit_code
     try:
         code = fork.result()
@@ -151,7 +156,10 @@ def supervised(file: Path, server: URL, work: Callable[[], object], parent: int)
 
 
 def _end_with(parent: int) -> None:
-    """Terminate this process when its parent has died, even by SIGKILL, of which no pipe tells while a revision's process holds it."""
+    """Terminate this process when its parent has died, even by SIGKILL.
+
+    A pipe does not show this while a revision's process holds its other end.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -176,5 +184,5 @@ def _run(work: Callable[[], object], results: Connection, deadline: Deadline, *,
     except Exception as error:  # noqa: BLE001 -- raised again in the parent
         result = (False, sentence(error))
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all databases are dropped by now
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all databases have been dropped
     results.send(result)

@@ -31,16 +31,16 @@ class Node:
     """One revision of the graph."""
 
     id: str
-    down: tuple[str, ...]  # the revisions that it follows
-    parents: tuple[str, ...]  # those and its dependencies
+    down: tuple[str, ...]  # the revisions that it follows directly
+    parents: tuple[str, ...]  # `down` and its dependencies
     file: str  # relative to the service's folder
-    old: str | None  # the reason why its findings do not count, or None
-    upgrade_line: int  # the first line of the function, or 1
+    old: str | None  # why findings in it do not count; None for a new revision
+    upgrade_line: int  # the first line of the function `upgrade`; 1 without one
     downgrade_line: int
-    keeps_on_upgrade: bool  # its upgrade does nothing
-    keeps_on_downgrade: bool  # its downgrade does nothing, or there is none
+    keeps_on_upgrade: bool  # whether its upgrade does nothing
+    keeps_on_downgrade: bool  # whether its downgrade does nothing or does not exist
     script: Script
-    edited: bool = False  # its file was released with another content
+    edited: bool = False  # whether the file was released with another content
 
     @property
     def new(self) -> bool:
@@ -48,17 +48,20 @@ class Node:
 
     @property
     def added(self) -> bool:
-        """Whether databases of the previous release have never run it; an edited revision they have run, in another form."""
+        """Whether databases of the previous release have never run the revision.
+
+        An edited revision has been run in another form.
+        """
         return self.new and not self.edited
 
     @property
     def lacks_downgrade(self) -> bool:
-        """Whether there is no such function: alembic ends with an AttributeError, and undoes nothing."""
+        """Whether the function `downgrade` is missing: alembic then ends with an AttributeError and undoes nothing."""
         return not hasattr(self.script.module, "downgrade")
 
     @property
     def source(self) -> bytes:
-        """The content of its file; empty when there is only bytecode."""
+        """The content of the revision's file; empty when there is only bytecode."""
         return Path(self.script.path).read_bytes() if self.script.path.endswith(".py") else b""
 
 
@@ -69,14 +72,14 @@ class History:
     nodes: tuple[Node, ...]
     heads: tuple[str, ...]
     digest: str  # sha256 of the files, and of the baseline
-    begun: tuple[str, ...] = ()  # the heads of the baseline, whose revisions are not among the nodes
-    broken: tuple[str, ...] = ()  # the problems that make the graph unusable
-    released: str | None = None  # the git ref that the files were compared with
-    ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
+    begun: tuple[str, ...] = ()  # the heads of the revisions that a baseline contains, which are not among the nodes
+    broken: tuple[str, ...] = ()  # problems that make the graph unusable
+    released: str | None = None  # the git ref with which the files were compared
+    ahead: tuple[Other, ...] = ()  # the revisions that `tip` has and this tree lacks
     tip: str = ""
-    chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
-    gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
-    gone_heads: tuple[str, ...] = ()  # the heads of a database that has run all of them
+    chosen: str = ""  # words for the choice of new revisions, when the gate made it itself: "those that main lacks"
+    gone: tuple[Other, ...] = ()  # revisions of this history that existed at `released` and are not in the tree
+    gone_heads: tuple[str, ...] = ()  # the heads of a database that has run all revisions at `released`
 
     @property
     def is_empty(self) -> bool:
@@ -89,7 +92,10 @@ class History:
         return tuple(itertools.takewhile(lambda node: not node.new, self.nodes))
 
     def after(self, heads: tuple[str, ...]) -> "History":
-        """Return the history without the revisions that a baseline has run; raises BadInputError if one of `heads` is not in this history."""
+        """Return the history without the revisions that a baseline contains.
+
+        Raise BadInputError when one of `heads` is not in it.
+        """
         parents = {node.id: node.parents for node in self.nodes}
         if unknown := [head for head in heads if head not in parents]:
             raise BadInputError(
@@ -107,17 +113,17 @@ class History:
 def read(
     environment: Environment, start_after: str | None, since: Since | None = None, initial: InitialSchema | None = None
 ) -> History:
-    """Read the history of an environment; raises BadInputError when `start_after` or `since` is unknown."""
+    """Read the history that alembic finds. Raise BadInputError when `start_after` or `since` is unknown."""
     script = environment.script
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             scripts = list(script.walk_revisions("base", "heads"))[::-1]
-            heads = tuple(sorted(set(script.get_heads())))  # alembic names a duplicate twice
+            heads = tuple(sorted(set(script.get_heads())))  # alembic lists a duplicate twice
             broken = []
         except CommandError as error:
             scripts, heads, broken = [], (), [str(error)]
-        except KeyError as error:  # alembic warns of a missing parent, and then looks it up
+        except KeyError as error:  # alembic warns about a missing parent, and then looks it up
             scripts, heads, broken = [], (), [f"Revision {error} is not present"]
     messages = (str(warning.message) for warning in (*environment.warnings, *caught))
     broken += [message for message in messages if message.startswith("Revision ")]
@@ -145,7 +151,10 @@ def read(
 
 
 def unread(environment: Environment) -> str:
-    """Return a file of the service that is a revision although alembic reads none; those of tests and of other histories do not count."""
+    """Return a file of the service that looks like a revision although alembic reads none.
+
+    Tests and other histories do not count.
+    """
     ours = Path(environment.config.config_file_name or "").absolute().parent
     for place, folders, files in os.walk(environment.folder):
         others = "alembic.ini" in files and not ours.is_relative_to(place)
@@ -158,7 +167,10 @@ def unread(environment: Environment) -> str:
 
 
 def _gone(nodes: Sequence[Node], since: Since) -> Iterator[Other]:
-    """Yield the released revisions that this tree lacks; those in folders without any of its own are of another history."""
+    """Yield the released revisions that this tree lacks.
+
+    Those in folders without any of its revisions belong to another history.
+    """
     elsewhere = {node.id for node in nodes} | {each.id for each in since.ahead}
     folders = {Path(node.file).parent for node in nodes}
     replaced = all(node.added for node in nodes)
@@ -182,7 +194,7 @@ def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _is_revision(parents: Parents, since: Since) -> bool:
-    """Whether `since` names a revision, not a git ref; raises BadInputError when it is neither."""
+    """Return whether `since` names a revision instead of a git ref. Raise BadInputError when it names neither."""
     matches = _named(parents, since.name)
     if len(matches) != 1 and since.refusal:
         problem = "could be several revisions" if matches else "is no revision of this history"
@@ -191,7 +203,7 @@ def _is_revision(parents: Parents, since: Since) -> bool:
 
 
 def _named(parents: Parents, name: str) -> list[str]:
-    """Return the revisions with this name or, as alembic allows, this prefix."""
+    """Return the revisions with this name or with this prefix, which alembic also accepts."""
     return [name] if name in parents else [revision for revision in parents if revision.startswith(name)]
 
 
@@ -212,7 +224,7 @@ def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
 
 
 def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """Move the revisions before the others that a released database has run, as far as their parents are among them."""
+    """Move the revisions that a released database has run to the front, as far as their parents are there."""
     first: set[str] = set()
     ordered = list(nodes)
     for node in ordered:
@@ -222,7 +234,7 @@ def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 
 def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:
-    """Mark all revisions as old but the heads."""
+    """Mark all revisions except the heads as old."""
     older = "older than the newest revision"
     return _released_first(node if node.id in heads else replace(node, old=older) for node in nodes)
 
@@ -239,7 +251,7 @@ def _upto(parents: Parents, start_after: str) -> set[str]:
 
 
 def ancestors(children_first: Iterable[tuple[str, Sequence[str]]], of: Collection[str]) -> set[str]:
-    """Return these revisions and those that they follow, from pairs of a revision and its parents."""
+    """Return these revisions and their ancestors. The pairs consist of a revision and its parents."""
     wanted = set(of)
     for revision, parents in children_first:
         if revision in wanted:
@@ -268,7 +280,7 @@ def _code(module: Any, function: str) -> CodeType | None:
 
 
 def _does_nothing(code: CodeType) -> bool:
-    """Whether code has no effect, such as pass or a docstring: it uses no name and raises nothing."""
+    """Return whether code has no effect, such as `pass` or a docstring: it uses no name and raises nothing."""
     return not code.co_names and all(step.opname != "RAISE_VARARGS" for step in dis.get_instructions(code))
 
 

@@ -1,4 +1,7 @@
-"""The evidence of several databases of one env.py, joined to one proof: a revision counts as executed if it ran in all of them."""
+"""The evidence of several databases of one env.py, joined to one proof.
+
+A revision counts as executed when it ran in all of them.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +12,11 @@ from slipway.records.proof import Coverage, Finding, Revision
 
 Named = tuple[str, tuple[Finding, ...]]  # a database and its findings
 
-_OF_COMMENTS = "A"  # family of rules about comments that allow something
+_OF_COMMENTS = "A"  # the family of rules about comments that suppress findings
 
 
 def findings_of(databases: Sequence[Named]) -> Iterator[Finding]:
-    """Yield each finding once, with the name of its database; a comment is unused only if it is in all of them."""
+    """Yield each finding once, with the name of its database. A comment is unused only when no database needs it."""
     if len(databases) == 1:
         yield from databases[0][1]
         return
@@ -26,7 +29,7 @@ def findings_of(databases: Sequence[Named]) -> Iterator[Finding]:
 
 
 def revisions_of(databases: Iterable[Iterable[Revision]]) -> tuple[Revision, ...]:
-    """Join the records of each revision; a step counts only if it ran in every database."""
+    """Join the records of each revision. A step counts only when it ran in every database."""
     return tuple(reduce(_joined, parts) for parts in zip(*databases, strict=True))
 
 
@@ -48,7 +51,7 @@ def _joined(one: Revision, other: Revision) -> Revision:
 
 
 def coverage_of(databases: Sequence[tuple[str, Coverage]]) -> Coverage:
-    """Add up the coverage of all databases; a gap that not all have carries the database's name."""
+    """Add up the coverage of all databases. A gap that not all have gets its database's name."""
     (_, first), *others = databases
     if not others:
         return first

@@ -1,4 +1,4 @@
-"""Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
+"""Findings from evidence: all families of rules are checked, then the comments in revisions and the project's levels are applied."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 from slipway.structure import nearest
 
-Levels = Mapping[str, Level | None]  # by rule; None turns it off
+Levels = Mapping[str, Level | None]  # by rule; None for a rule that is off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
@@ -51,7 +51,7 @@ _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
 def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
-    """Return all findings, the worst first and suppressed ones last; `own` has the project's levels by rule."""
+    """Return all findings, the worst first and suppressed ones last. `own` has the project's levels by rule."""
     findings = list(graph.check(evidence.history))
     if stairway := evidence.stairway:
         findings += _of_history(evidence, stairway)
@@ -68,13 +68,13 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
 
 
 def _cured_apart(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out the missing limits of time if the remedy of the missing lock_timeout sets them, too."""
+    """Remove findings about missing timeouts when the remedy for the missing lock_timeout also sets them."""
     is_cured = any(finding.rule == NO_TIMEOUT.id and finding.suppressed is None for finding in findings)
     return [finding for finding in findings if not (is_cured and finding.rule == UNLIMITED.id)]
 
 
 def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Leave out the unexplained work of a statement that fails on rows: it ends at the first one."""
+    """Remove findings on unexplained work of a statement that fails on rows, because it ended early."""
     failing = {(finding.revision, finding.line) for finding in findings if finding.rule == FAILS.id}
     for finding in findings:
         if finding.rule != UNEXPLAINED.id or (finding.revision, finding.line) not in failing:
@@ -92,7 +92,8 @@ def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
     for finding in findings:
         is_once = finding.rule in _ONCE or _is_of_template(finding)
         place = None if is_once and finding.suppressed is None else finding.revision
-        # Advice on a rename or on a column to be dropped names it; other advice shows the way by one example.
+        # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs
+        # one example only.
         advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
         key = (finding.rule, finding.level, place, finding.suppressed, advice)
         folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or _is_of_template(finding)
@@ -106,7 +107,7 @@ def _is_of_template(finding: Finding) -> bool:
 
 
 def _measured(first: Finding, others: Sequence[Finding]) -> str:
-    """Return what was measured for all of them, or for the first with the places of the others."""
+    """Return the measured facts of all findings, or that of the first with the places of the others."""
     if first.rule in _JOINED:
         number = f"{len(others) + 1}: " if first.rule in _DRIFT else ""
         return number + "; ".join(each.measured for each in (first, *others))
@@ -117,7 +118,7 @@ def _measured(first: Finding, others: Sequence[Finding]) -> str:
 
 
 def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:
-    """Yield the findings on several revisions together."""
+    """Yield the findings that concern several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
@@ -201,7 +202,7 @@ def _of_revision(
 def _after_comments(
     evidence: Evidence, stairway: StairwayResult, findings: Sequence[Finding], today: date, own: Levels
 ) -> Iterator[Finding]:
-    """Yield the findings, those that a comment allows suppressed, and findings on the comments."""
+    """Yield the findings, suppressed where a comment allows, and findings about the comments."""
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in findings:
         by_revision.setdefault(finding.revision, []).append(finding)
@@ -214,17 +215,17 @@ def _after_comments(
 
 
 def _has_run(steps: Steps) -> bool:
-    """Whether a revision ran completely."""
+    """Return whether a revision ran completely."""
     return UP in steps.changes and all(failure.declared for failure in steps.failures.values())
 
 
 def _looked_for(evidence: Evidence) -> frozenset[str]:
-    """Return the rules whose findings would have been seen in a revision that ran completely."""
+    """Return the rules that were checked in every revision that ran completely."""
     without_models = rulebook.DRIFT.rules if evidence.models.gap or evidence.models.unbuilt else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.queries else rulebook.COMPATIBILITY.rules
     without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
-    first_only = (NO_TIMEOUT, UNLIMITED)  # reported once, at the first of several revisions
+    first_only = (NO_TIMEOUT, UNLIMITED)  # reported only at the first of several revisions
     unseen = (
         *first_only,
         *without_models,
@@ -246,7 +247,10 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
 
 
 def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
-    """Return the levels by rule, None for off, from those in the settings; raises BadInputError."""
+    """Return the levels by rule, with None for off.
+
+    Raise BadInputError for an unknown rule or level in the settings.
+    """
     rules, levels = ids(all_rules()), {}
     for rule, level in settings.items():
         if rule not in rules:
@@ -262,12 +266,12 @@ def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
 
 
 def _is_on(rule: str, levels: Levels) -> bool:
-    """Return whether a rule counts in this project; an optional one does when the settings name it."""
+    """Return whether a rule is on in this project. An optional rule is on when the settings give it a level."""
     return rule not in OPTIONAL or levels.get(rule) is not None
 
 
 def _at_own_level(finding: Finding, levels: Levels) -> Finding:
-    """Return the finding at the project's level; that of a rule that is off is suppressed."""
+    """Return the finding with the project's level. A finding of a rule that is off is suppressed."""
     level = levels.get(finding.rule, finding.level)
     if level is None:
         return replace(finding, suppressed=finding.suppressed or f"{finding.rule} is off in {SETTING}")

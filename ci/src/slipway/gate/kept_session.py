@@ -1,4 +1,4 @@
-"""A session of the gate's own, kept open beside the service's during a layer."""
+"""A session of the gate that stays open beside the service's sessions during a layer."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,7 +15,7 @@ from slipway.migration.database import directly, with_connection
 def session_beside(url: URL, *, exempt: bool = False) -> Iterator[Callable[[Callable[[Connection], Any]], Any]]:
     """Yield a function that does work on one connection, which stays open during the block in a thread of its own.
 
-    With `exempt` it connects to `url` even while connections are redirected, and has none of their settings.
+    With `exempt` it connects to `url` even while connections are redirected, and gets none of their settings.
     """
     tasks: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
 
@@ -41,7 +41,8 @@ def session_beside(url: URL, *, exempt: bool = False) -> Iterator[Callable[[Call
             return (outcome if outcome in done else served).result()
 
         try:
-            do(lambda _: None)  # while it connects, SQLAlchemy reads listeners, to which env.py may add some
+            # while it connects, SQLAlchemy reads listeners, to which env.py may add some at the same time
+            do(lambda _: None)
             yield do
         finally:
             tasks.put(None)

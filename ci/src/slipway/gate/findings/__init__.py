@@ -1,1 +1,1 @@
-"""From what was measured to findings: each module derives those of a family of rules."""
+"""Findings from measured facts: each module derives the findings of one family of rules."""

@@ -1,4 +1,4 @@
-"""A: comments that suppress findings, as in `# slipway: allow L08 until=2027-01-31 because the table has ten rows`."""
+"""Rules A: comments that suppress findings, such as `# slipway: allow L08 until=2027-01-31 because the table has ten rows`."""
 
 import io
 import re
@@ -17,7 +17,7 @@ _FORM: Final = re.compile(
     r"allow\s+(?P<rules>[^\s,]+(?:\s*,\s*[^\s,]+)*)(?:\s+until=(?P<until>\S*))?(?:\s+because\b:?(?P<reason>.*))?"
 )
 _NEXT_COMMENT: Final = re.compile(r"\s#+\s*(?=slipway:|noqa\b|type:|pyright:|pylint:|pragma:|nosec\b|fmt:)")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")  # newer Pythons accept other forms too
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")  # newer versions of Python accept other forms, too
 _OPENS_A_BLOCK: Final = frozenset({"@", "async", "class", "def", "for", "if", "try", "while", "with"})
 _BLANK: Final = frozenset({tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING})
 
@@ -26,14 +26,17 @@ _BLANK: Final = frozenset({tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokeni
 class Allowance:
     """A comment that suppresses findings of some rules."""
 
-    line: int  # of the comment
-    lines: tuple[int, int] | None  # the first and last line it applies to, None for the whole revision
+    line: int  # the comment's line
+    lines: tuple[int, int] | None  # the first and last line to which it applies; None for the whole revision
     rules: tuple[str, ...]
-    until: date | None  # the last day on which it applies
+    until: date | None  # the last day on which the comment applies
     reason: str
 
     def covers(self, finding: Finding, file: str) -> bool:
-        """Whether it allows a finding; `file` is its own, and a finding in env.py has no line there."""
+        """Return whether the comment suppresses a finding.
+
+        `file` is the comment's file; a finding in another file, such as env.py, has no line in it.
+        """
         line = finding.line
         within = self.lines is None or (line is not None and self.lines[0] <= line <= self.lines[1])
         return finding.rule in self.rules and (within or finding.file != file)
@@ -47,7 +50,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A comment addressed to slipway that suppresses nothing, and the reason."""
+    """A comment for slipway that suppresses nothing, with the reason."""
 
     line: int
     problem: str
@@ -55,7 +58,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class _Comment:
-    """A comment in the code, with the lines of the statement that it belongs to."""
+    """A comment in the code, with the lines of the statement to which it belongs."""
 
     line: int
     column: int
@@ -64,8 +67,8 @@ class _Comment:
 
 
 def read(source: bytes, rules: Collection[str]) -> tuple[Allowance | Unreadable, ...]:
-    """Return the comments of a file that are addressed to slipway, in order; `rules` are all that can be allowed."""
-    if b"slipway:" not in source:  # tokenizing takes longer
+    """Return the comments for slipway in a file, in order. `rules` are all rules that a comment can suppress."""
+    if b"slipway:" not in source:  # tokenizing would take longer
         return ()
     return tuple(_parsed(comment, text, rules) for comment in _comments(source) for text in _addressed(comment.text))
 
@@ -77,9 +80,9 @@ def check(
     looked_for: Collection[str],
     today: date,
 ) -> Iterator[Finding]:
-    """Yield a revision's findings, those that its comments allow suppressed, and findings on the comments.
+    """Yield a revision's findings, suppressed where its comments allow, and findings about the comments.
 
-    - looked_for: the rules whose findings would have been seen; a comment on another rule may be needed.
+    - looked_for: the rules that were checked. A comment about another rule may still be needed.
     """
     every = list(findings)
     allowances = [comment for comment in comments if isinstance(comment, Allowance)]
@@ -92,7 +95,7 @@ def check(
 
 
 def _comments(source: bytes) -> Iterator[_Comment]:
-    """Yield every comment with the lines of the statement after it or around it, None for the whole file."""
+    """Yield every comment with the lines of the statement below or around it; None for the whole file."""
     above: list[_Comment] = []
     inside: list[_Comment] = []
     first: tokenize.TokenInfo | None = None
@@ -110,12 +113,16 @@ def _comments(source: bytes) -> Iterator[_Comment]:
 def _of_statement(
     above: list[_Comment], inside: list[_Comment], first: tokenize.TokenInfo, last: int
 ) -> Iterator[_Comment]:
-    """Yield the comments above and in a statement; at the top level they apply to the whole file, unless a block begins there."""
+    """Yield the comments above and inside a statement.
+
+    At the top level they apply to the whole file, unless a block begins there.
+    """
     begin, column = first.start
     for number, comment in enumerate(above):
         if not column and not comment.column:
             yield replace(comment, lines=None)
-        elif comment.column <= column and comment.line + len(above) - number == begin:  # only comments in between
+        # only further comments are between this one and the statement
+        elif comment.column <= column and comment.line + len(above) - number == begin:
             yield replace(comment, lines=(begin, last))
         else:
             yield comment
@@ -125,7 +132,7 @@ def _of_statement(
 
 
 def _addressed(comment: str) -> Iterator[str]:
-    """Yield the parts addressed to slipway; one line may hold several comments, as in `# noqa: E501  # slipway: …`."""
+    """Yield the parts for slipway. One line may have several comments, such as `# noqa: E501  # slipway: …`."""
     for part in _NEXT_COMMENT.split(comment.lstrip("#")):
         if part.strip().startswith("slipway:"):
             yield part.strip().removeprefix("slipway:").strip()
@@ -154,7 +161,10 @@ def _day(text: str | None) -> date | None:
 
 
 def _suppressed(finding: Finding, allowances: Iterable[Allowance], file: str, today: date) -> Finding:
-    """Return the finding, suppressed if a comment allows it today; expired comments are added to the measured fact."""
+    """Return the finding, suppressed if a comment allows it today.
+
+    An expired comment is mentioned in the measured fact.
+    """
     if finding.suppressed is not None:
         return finding
     covering = [allowance for allowance in allowances if allowance.covers(finding, file)]

@@ -1,7 +1,8 @@
-"""L and Q05: work on rows while readers or writers are locked out.
+"""Rules L and Q05: work on rows while readers or writers are locked out.
 
-A statement blocks when a lock that excludes writers or readers of an existing table is held while rows of such a table are rewritten, indexed or
-scanned. All of this is measured; of the rules that explain it, the first whose cause matches the statement is reported.
+A statement blocks others when rows of existing tables are rewritten, indexed or scanned while a lock is held that
+excludes writers or readers. All of this is measured. Several rules may explain it; the first whose cause matches the
+statement is reported.
 """
 
 import re
@@ -19,12 +20,12 @@ from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
 _NAMES: Final = frozenset({"name", "index", "column", "partition"})
-_CHOSEN: Final = frozenset({"name", "index"})  # a statement may leave them out
+_CHOSEN: Final = frozenset({"name", "index"})  # names that a statement may leave out
 _ENDINGS: Final = {"FOREIGN KEY": "fkey", "CHECK": "check", "UNIQUE": "key", "PRIMARY KEY": "pkey", "": "idx"}
-_NAMED_BY: Final = {  # of definitions whose columns are not listed apart
+_NAMED_BY: Final = {  # names of definitions whose columns are not listed separately
     "FOREIGN KEY": re.compile(r"FOREIGN KEY\s*\(([^()]*)\)", re.IGNORECASE),
     "CHECK": re.compile(r"CHECK\s*\(\s*(\"[^\"]+\"|[a-z_]\w*)\s*[<>=!]+\s*(?:[\d.]+|'[^']*')\s*\)", re.IGNORECASE),
-    # Columns, the last of which may be a function's; those of INCLUDE would follow.
+    # columns, the last of which may be a function's; columns in INCLUDE would follow
     "": re.compile(
         r"(?:USING \w+\s*)?\(\s*([\w\"]+(?:\s*,\s*[\w\"]+)*)\s*(?:\([^()]*\)\s*)?\)(?!\s*INCLUDE\b)", re.IGNORECASE
     ),
@@ -34,7 +35,10 @@ _NAMED_BY: Final = {  # of definitions whose columns are not listed apart
 def check(
     node: Node, statements: Sequence[Statement], growth: Sequence[Growth], partitioned: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Yield a finding for each statement of a revision that blocks; `partitioned` are the history's partitioned tables."""
+    """Yield a finding for each statement of a revision that blocks others.
+
+    `partitioned` are the history's partitioned tables.
+    """
     for statement in statements:
         if statement.sql == UNSEEN:
             yield rules.UNEXPLAINED.finding(node, _measured(statement), statement.line)
@@ -48,14 +52,17 @@ def blocks(statement: Statement) -> bool:
 
 
 def safe_index(sql: str) -> str | None:
-    """Return the safe form of a statement that builds an index, with the statement's own names; None for any other statement."""
+    """Return the safe form of a statement that builds an index, with the statement's names; None for other statements."""
     plain = _CONCURRENTLY.sub("", sql)
     matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
     return next((cause.remedy_for(match) for cause, match in matches if match), None)
 
 
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
-    """Append how the statement's time grows with rows, if it was measured; no rule depends on it, because time depends on the machine."""
+    """Append how the statement's time grows with rows, if this was measured.
+
+    No rule depends on it, because time depends on the machine.
+    """
     return "; ".join([measured, *(each.words for each in growth if each.line == statement.line and each.per_million)])
 
 
@@ -70,7 +77,7 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partiti
 
 
 class _Gaps(dict[str, str]):
-    """The names in a statement as Python arguments and, as `sql_…`, in the statement's own spelling."""
+    """The names in a statement: as Python arguments, and with the prefix `sql_` in the statement's own spelling."""
 
     def __init__(self, found: Mapping[str, str | None]) -> None:
         groups = {key: value for key, value in found.items() if value}
@@ -90,7 +97,7 @@ class _Gaps(dict[str, str]):
             options=options,
             deferrable=groups.get("deferrable", ""),
             definition=in_quotes(definition),
-            f_definition=in_quotes(definition).replace("{", "{{").replace("}", "}}"),  # within an f-string
+            f_definition=in_quotes(definition).replace("{", "{{").replace("}", "}}"),  # the text is part of an f-string
             sequence=".".join(map(quoted, (*schemas, f"{table}_{''.join(names_of(groups.get('column', '…')))}_seq"))),
             sql_unique=groups.get("unique", ""),
             unique=", unique=True" if "unique" in groups else "",
@@ -105,7 +112,10 @@ class _Gaps(dict[str, str]):
 def _chosen_names(
     found: Mapping[str, str | None], groups: Mapping[str, str], table: str, columns: Sequence[str]
 ) -> dict[str, str]:
-    """Return the name that Postgres chooses for a constraint or an index without one, unless the columns in an expression decide it."""
+    """Return the name that Postgres chooses for a constraint or index without a name.
+
+    Leave it out when columns of an expression decide it.
+    """
     if not found.keys() & {"columns", "definition"}:
         return {}
     definition = groups.get("definition", "")
@@ -141,7 +151,7 @@ def _measured(statement: Statement) -> str:
 
 
 def _own_lock(statement: Statement, table: str, blocked: Blocked) -> str | None:
-    """Return the lock by which this statement blocks others; None when a stronger one was held before."""
+    """Return the lock by which this statement itself blocks others; None when the transaction held a stronger lock before."""
     mode = statement.locks.get(table)
     return mode if mode in BLOCKING and blocked.read is (mode == "ACCESS EXCLUSIVE") else None
 
@@ -150,16 +160,16 @@ def _excluded(blocked: Blocked) -> str:
     return "which blocks reads and writes" if blocked.read else "which blocks writes"
 
 
-Condition = Callable[[Statement, bool], bool]  # of the statement, and whether its table is partitioned
+Condition = Callable[[Statement, bool], bool]  # a function of the statement and of whether its table is partitioned
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A rule and the statements that it explains; groups of the pattern fill the gaps of the remedy."""
+    """A rule and the statements that it explains. Groups of the pattern fill the gaps in the remedy."""
 
     rule: Rule
     pattern: re.Pattern[str]
-    when: Condition | None  # must hold besides the pattern
+    when: Condition | None  # a further condition besides the pattern
     remedy: str
 
     def match(self, statement: Statement, partitioned: Collection[str]) -> re.Match[str] | None:
@@ -170,7 +180,10 @@ class Cause:
         return match if self.when(statement, any(is_table(table, name) for table in partitioned)) else None
 
     def remedy_for(self, match: re.Match[str]) -> str:
-        """Return the remedy with the statement's names; without them for a block of code, in which names cannot be separated from the text."""
+        """Return the remedy with the statement's names.
+
+        For a block of code, whose names cannot be separated from its text, leave them out.
+        """
         if _NESTED.match(match.string):
             return self.rule.remedy.format_map(_Gaps({}))
         groups = match.groupdict()
@@ -193,7 +206,7 @@ def _cause(rule: Rule, pattern: str, when: Condition | None = None, remedy: str 
     return Cause(rule, re.compile(pattern, re.IGNORECASE), when, remedy or rule.remedy)
 
 
-# Up to a subcommand, which may follow others.
+# Matches up to a subcommand, which may follow others.
 _ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) (?:[^;]*?,\s*)??'
 _ADD_COLUMN = (
     _ALTER
@@ -208,7 +221,7 @@ _UNIQUE = (
 _PRIMARY_KEY = (
     _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?(?P<definition>PRIMARY KEY)(?: ?\((?P<columns>[^()]+)\))?'
 )
-_ALONE = r"(?!.*,\s*(?:ADD|ALTER|DROP|VALIDATE)\b)"  # no other subcommand follows
+_ALONE = r"(?!.*,\s*(?:ADD|ALTER|DROP|VALIDATE)\b)"  # there is no other subcommand
 _FOREIGN_KEY = _NAMED_CONSTRAINT + _ALONE + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
 _IDENTIFIER = r'(?:\w+|"[^",]+")'
 _COLUMNS = rf"\((?P<columns>\s*{_IDENTIFIER}(?:\s*,\s*{_IDENTIFIER})*\s*)\)"
@@ -241,7 +254,7 @@ CAUSES: Final = (
     _cause(rules.NOT_NULL, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) SET NOT NULL'),
     _cause(rules.TYPE, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) (?:SET DATA )?TYPE', _rewrites),
     _cause(rules.TYPE_INDEXES, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) (?:SET DATA )?TYPE', _keeps_its_file),
-    # GENERATED BY DEFAULT AS IDENTITY is L15.
+    # L15 covers GENERATED BY DEFAULT AS IDENTITY.
     _cause(rules.VOLATILE, _ADD_COLUMN + r".*(?<!\bBY )\bDEFAULT\b", _rewrites),
     _cause(rules.IDENTITY, _ADD_COLUMN + r".*\b(SERIAL|BIGSERIAL|GENERATED .* AS IDENTITY)\b", _rewrites),
     _cause(rules.GENERATED, _ADD_COLUMN + r".*\bGENERATED ALWAYS AS\b", _rewrites),

@@ -1,4 +1,7 @@
-"""C: whether the previous release works on the new schema; Postgres' error and the revision's statements name the cause."""
+"""Rules C: whether the previous release works on the new schema.
+
+Postgres' error and the revision's statements show the cause.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +23,12 @@ from slipway.records.proof import Finding, Level, Statement
 
 @dataclass(frozen=True)
 class _Cause:
-    """A rule, and the error codes, error texts and statements of the revision that it explains."""
+    """A rule, with the error codes, the error texts and the statements of the revision that it explains."""
 
     rule: Rule
     codes: tuple[str, ...]
-    error: str = ""  # pattern in the error's text
-    did: str = ""  # pattern in the revision's statements
+    error: str = ""  # a pattern for the error's text
+    did: str = ""  # a pattern for the revision's statements
 
     def explains(self, refused: Refused, done: str) -> bool:
         named = re.search(r'column "([^"]+)"', refused.message)
@@ -47,8 +50,9 @@ _TABLE_RENAMED: Final = re.compile(
     r'(?P<table>(?:(?P<schema>[\w"]+)\.)?(?P<old>\w+|"[^"]+")) (?P<action>(?:RENAME TO|SET SCHEMA) (?P<new>\w+|"[^"]+"))',
     re.IGNORECASE,
 )
-_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
-# The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# a pattern with gaps for a table and a column
+_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'
+# The first match is reported. Codes are in https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
     _Cause(rules.VIEW, ("42703", "42P01"), did=r"\b(CREATE OR REPLACE|CREATE|DROP) VIEW\b"),
@@ -77,7 +81,7 @@ _CAUSES: Final = (
     _Cause(rules.REPLACED, (REPLACED,)),
     _Cause(rules.READ_OTHERWISE, (READ,)),
 )
-# A value of the type, by the beginning of its name; '…' is for the reader to fill in.
+# A default by the beginning of the type's name. A person must fill in '…'.
 _VALUES: Final = (
     (r".*\[\]|jsonb?\b", "'{}'"),
     (r"(character|text|citext|bytea)", "''"),
@@ -87,7 +91,7 @@ _VALUES: Final = (
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
 _NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
-_ALWAYS_USED: Final = (  # by any release
+_ALWAYS_USED: Final = (  # every release uses these statements
     rules.COLUMN_RENAMED,
     rules.TABLE_RENAMED,
     rules.NEW_NOT_NULL,
@@ -97,7 +101,7 @@ _ALWAYS_USED: Final = (  # by any release
 
 
 def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
-    """Yield a finding on the first new revision that is unknown to a previous release that migrates at start."""
+    """Yield a finding when the previous release migrates at start and does not know the first new revision."""
     unknown = [node for node in nodes if node.new and node.id not in previous.revisions]
     if previous.start and previous.revisions and unknown:
         measured = f"{previous.name} starts with `{previous.start}` and does not know {unknown[0].id}"
@@ -105,7 +109,10 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
 
 
 def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement], change: Change) -> Iterator[Finding]:
-    """Yield one finding per cause and table, with the first statement that failed; `change` is the revision's."""
+    """Yield a finding for each cause and table, with the first statement that failed.
+
+    `change` is the revision's change of the schema.
+    """
     added = change.added
     if any(_WRITES.match(statement.sql) for statement in statements) and all(line.kind != "trigger" for line in added):
         refused = [each for each in refused if not _is_by_rows(each, added)]
@@ -113,7 +120,7 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
     by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:
         rule = _rule(each, done)
-        if rule is rules.LEFT_NULL:  # reported by check_defaults
+        if rule is rules.LEFT_NULL:  # `check_defaults` reports this
             continue
         subject = "" if rule in (rules.ENUM, rules.STALE) else _subject(each)
         by_cause.setdefault((rule, subject), []).append(each)
@@ -132,7 +139,7 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
 
 
 def _remedy(rule: Rule, refused: Refused, done: str, change: Change) -> str | None:
-    """Return the remedy with the names of what was found; None when the rule's own names nothing."""
+    """Return the remedy with the names of the objects concerned; None when the rule's remedy has no names."""
     if rule is rules.NEW_NOT_NULL:
         return _with_default(refused, change.added)
     if rule is rules.COLUMN_RENAMED:
@@ -141,7 +148,10 @@ def _remedy(rule: Rule, refused: Refused, done: str, change: Change) -> str | No
 
 
 def _beside_column(refused: Refused, done: str, change: Change) -> str:
-    """Return the code that adds the new column beside the old one; the catalog knows both when the statement computes their names."""
+    """Return the code that adds the new column beside the old one.
+
+    When the statement computes the names, the catalog has both.
+    """
     renames = (match for match in _COLUMN_RENAMED.finditer(done) if match["old"].strip('"') in _names(refused))
     table, old, new = next((match.group("table", "old", "new") for match in renames), ("", "", ""))
     line = _column(f"{table}.{new}", change.added) if table else _successor(refused, change)
@@ -152,7 +162,7 @@ def _beside_column(refused: Refused, done: str, change: Change) -> str:
 
 
 def _successor(refused: Refused, change: Change) -> Line | None:
-    """Return the only new column with the table and the definition of the one that the error names."""
+    """Return the only new column with the same table and definition as the column in the error."""
 
     def identity(line: Line) -> tuple[tuple[str, ...], str]:
         return parts(line.name)[:-1], line.definition
@@ -164,7 +174,7 @@ def _successor(refused: Refused, change: Change) -> Line | None:
 
 
 def _under_both_names(refused: Refused, done: str) -> str:
-    """Return the code that lets a view have the old name of a table."""
+    """Return the code that keeps the old name of a table as a view."""
     named = {part for name in _names(refused) for part in parts(name)[-1:]}
     renames = (match for match in _TABLE_RENAMED.finditer(done) if match["old"].strip('"') in named)
     match = next(renames, None)
@@ -176,7 +186,7 @@ def _under_both_names(refused: Refused, done: str) -> str:
 
 
 def _with_default(refused: Refused, added: Sequence[Line]) -> str:
-    """Return the code that adds the column of the error with a default."""
+    """Return the code that adds the error's column with a default."""
     null = refused.null or {"table": "…", "column": "…"}
     line = _column(name := f"{null['table']}.{null['column']}", added)
     *table, column = quoted_parts(line.name if line else name)
@@ -186,7 +196,7 @@ def _with_default(refused: Refused, added: Sequence[Line]) -> str:
 
 
 def _column(name: str, added: Sequence[Line]) -> Line | None:
-    """Return the new column in the catalog by its name, which includes the table's, perhaps with its schema."""
+    """Return a new column in the catalog by its name with the table's, with or without the schema."""
     columns = (each for each in added if each.kind == "column")
     return next(
         (each for each in columns if is_table(each.name, name) or is_table(each.name.partition(".")[2], name)), None
@@ -198,7 +208,7 @@ def _type_of(column: Line | None) -> str:
 
 
 def _if_used(finding: Finding, only_if: str) -> Finding:
-    """Weaken a finding that rests on statements that no release may use."""
+    """Reduce a finding to a warning when it depends on a statement that perhaps no release uses."""
     return replace(
         finding,
         level=Level.WARNING,
@@ -207,7 +217,7 @@ def _if_used(finding: Finding, only_if: str) -> Finding:
 
 
 def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
-    """Whether the revision's own rows collide with the replayed ones under a constraint that is older than the revision."""
+    """Return whether the failure is a collision between the revision's own rows and the replayed ones, under a constraint that existed before."""
     named = _NAMED_CONSTRAINT.search(refused.message) if refused.code in _CONSTRAINTS else None
     return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
 
@@ -221,7 +231,7 @@ def _measured(refused: Refused, others: int = 0) -> str:
 def check_own(
     nodes: Sequence[Node], statements: Mapping[str, Sequence[Statement]], broken: Sequence[Refused]
 ) -> Iterator[Finding]:
-    """Yield one finding per failure of the new release, at the last revision that names what the error names."""
+    """Yield a finding for each failure of the new release, at the last revision that mentions the names in the error."""
     by_failure: dict[str, Refused] = {}
     for each in broken:
         by_failure.setdefault(each.reason, each)
@@ -230,13 +240,13 @@ def check_own(
         names = _names(each)
         node = next((node for node in reversed(added) if line_of(names, statements[node.id])), None)
         line = line_of(names, statements[node.id]) if node else None
-        remedy = rules.LEFT_OUT.format_map(each.null) if each.null else None  # otherwise the rule's own applies
+        remedy = rules.LEFT_OUT.format_map(each.null) if each.null else None  # otherwise the rule's own remedy is used
         finding = rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, remedy)
         yield replace(finding, remedy_is_code=remedy is not None)
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:
-    """Yield a finding for each dropped default on which the INSERTs of the previous release rely: its models do not have the column."""
+    """Yield a finding for each dropped default that the previous release needs, because its models lack the column."""
     own: set[str] = set()  # tables that the new revisions create
     for node in (node for node in nodes if node.added):
         change = steps[node.id].upgraded
@@ -257,13 +267,16 @@ def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Se
 
 
 def _is_left_out(models: Sequence[Model], table: str, column: str) -> bool:
-    """Whether a release knows the table but not the column, so that its rows lack a value; without models, it may."""
+    """Return whether a release knows the table but not the column, so that its rows have no value there.
+
+    Without models, assume it.
+    """
     model = next((each for each in models if is_table(table, each.name)), None)
     return not models or (model is not None and not any(each.written and each.name == column for each in model.columns))
 
 
 def check_replayed(nodes: Sequence[Node], why_not: str) -> Iterator[Finding]:
-    """Yield a finding on the first new revision when the previous release must be replayed and was not."""
+    """Yield a finding on the first new revision when the previous release had to be replayed and was not."""
     if why_not and (first := next((node for node in nodes if node.added), None)):
         yield rules.NOT_REPLAYED.finding(first, why_not)
 
@@ -277,12 +290,12 @@ def _names(refused: Refused) -> set[str]:
 
 
 def _subject(refused: Refused) -> str:
-    """Return the column that the error names, otherwise the first name in it, otherwise its text."""
+    """Return the column in the error, otherwise the first name in it, otherwise its text."""
     column = re.search(r'column "?([\w.]+)"?', refused.message)
     named = re.search(r'"([^"]+)"', refused.message)
     return column[1].rpartition(".")[2] if column else named[1] if named else refused.message
 
 
 def _line(refused: Refused, statements: Sequence[Statement]) -> int | None:
-    """Return the line of the statement with the most names from the error."""
+    """Return the line of the statement with the most names of the error."""
     return line_of(_names(refused), statements) or (statements[0].line if statements else None)

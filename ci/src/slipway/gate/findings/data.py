@@ -1,4 +1,4 @@
-"""D: what a revision does to tables filled with rows."""
+"""Rules D: the effects of a revision on tables filled with rows."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
 
 _CASCADES = "ON DELETE CASCADE"
-# A statement that can be executed on a part of the rows: on one table, and without values of its own.
+# A statement that can be repeated for a part of the rows: on one table, and without parameters.
 _REPEATABLE = re.compile(
     r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\b(?:FROM|WHERE|RETURNING)\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
     r"(?: WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?))?;?",
@@ -35,7 +35,7 @@ _WITHOUT_EQUALITY = re.compile(r"(?:json|xml|point|box|polygon)\b")
 _KEY = re.compile(rf"PRIMARY KEY \((?P<column>{NAME})")
 _VALUE = re.compile(r"%\(|%s|\$\d")
 _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
-# LIMIT 1 chooses a value of another table; in a transaction, batches add up to the whole table.
+# LIMIT 1 chooses a value of another table. In one transaction, batches together lock the whole table.
 _IN_BATCHES = re.compile(r"\b(?:LIMIT|FETCH (?:FIRST|NEXT)) (?!1\b)", re.IGNORECASE)
 _CREATES_FUNCTION = re.compile(r"\A\s*CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 _TIME: Final = re.compile(r"timestamp(?:\(\d\))? with(?P<without>out)? time zone|(?P<date>date)\b")
@@ -55,8 +55,8 @@ _COUNTS_ON: Final = re.compile(r"\b(?:setval|RESTART)\b", re.IGNORECASE)
 def check_statements(
     node: Node, statements: Iterable[Statement], growth: Sequence[Growth], at_end: Collection[Line]
 ) -> Iterator[Finding]:
-    """Yield statements that scan a whole table to write rows; under a stronger lock they are Q05."""
-    locked: set[str] = set()  # by the check of a function's body, so that its call takes no lock any more
+    """Yield findings on statements that scan a whole table to write rows. With a stronger lock, Q05 reports them."""
+    locked: set[str] = set()  # locked by the check of a function's body, so that the function's call takes no new lock
     for statement in statements:
         in_batches = not statement.transaction and _IN_BATCHES.search(statement.sql)
         scans = _written_scans(statement, locked)
@@ -70,7 +70,7 @@ def check_statements(
 
 
 def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[str]:
-    """Return the scanned tables that a statement may write: by its lock, for a text of any language, or by its words after an earlier write."""
+    """Return the scanned tables to which a statement may write, judged by its words or by its lock."""
     if WRITES_ROWS.match(statement.sql):
         return statement.scans
     if ADDS_ROWS.match(statement.sql):
@@ -79,7 +79,7 @@ def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[st
 
 
 def _in_batches(sql: str, scanned: str, at_end: Collection[Line]) -> str | None:
-    """Return the code that executes a statement on a thousand rows each time, by ranges of the table's key if it has one."""
+    """Return code that executes a statement for a thousand rows at a time, by ranges of the table's key if it has one."""
     keys = (line for line in at_end if line.kind == "primary key" and line.name.rpartition(".")[0] == scanned)
     key = next((match["column"] for line in keys if (match := _KEY.match(line.definition))), None)
     match = _REPEATABLE.fullmatch(" ".join(sql.split()))
@@ -96,7 +96,7 @@ def _in_batches(sql: str, scanned: str, at_end: Collection[Line]) -> str | None:
 
 
 def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
-    """Return the condition that a row does not meet once its only new value is written; empty when there is none such."""
+    """Return the condition that only unwritten rows meet, for an UPDATE that sets one value; empty when there is none."""
     if not (match := _ASSIGNS_ONE.fullmatch(update)):
         return ""
     column, value = match.groups()
@@ -107,10 +107,10 @@ def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
-    """Yield new foreign keys with ON DELETE CASCADE; a new table has no rows to lose."""
+    """Yield findings on new foreign keys with ON DELETE CASCADE. In a new table there are no rows to lose."""
     change = steps.upgraded
     new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
-    before = {line.definition for line in change.removed}  # the same under another name is not new
+    before = {line.definition for line in change.removed}  # the same key under another name is not new
     for line in change.added:
         cascades = line.kind == "foreign key" and _CASCADES in line.definition
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
@@ -119,7 +119,7 @@ def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def check_numbered(node: Node, steps: Steps, columns: Mapping[str, Column], rows: Rows) -> Iterator[Finding]:
-    """Yield the INSERTs into tables that were there with values for a numbered column, unless the rows show it or a sequence is set."""
+    """Yield findings on INSERTs into existing tables with values for a numbered column, unless a sequence is set or the rows already show the collision."""
     if any(_COUNTS_ON.search(statement.sql) for statement in steps.statements):
         return
     new = tuple(f"{line.name}." for line in steps.upgraded.added if "table" in line.kind)
@@ -137,7 +137,7 @@ def check_numbered(node: Node, steps: Steps, columns: Mapping[str, Column], rows
 
 
 def check_partitions(node: Node, steps: Steps, partitioned: Collection[str]) -> Iterator[Finding]:
-    """Yield the partitions that an upgrade drops, and those that it detaches and the downgrade does not attach again."""
+    """Yield findings on partitions that an upgrade drops, or detaches without a downgrade that attaches them."""
     change, down = steps.upgraded, steps.changes.get(DOWN)
     kept = {line.name for line in change.added if "table" in line.kind}
     gone = {line.name for line in change.removed if "table" in line.kind} - kept
@@ -152,7 +152,7 @@ def check_partitions(node: Node, steps: Steps, partitioned: Collection[str]) -> 
 
 
 def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Iterator[Finding]:
-    """Yield new constraints that are not valid at the end of the history."""
+    """Yield findings on new constraints that are still NOT VALID at the end of the history."""
     for line in steps.upgraded.added:
         if line.definition.endswith(" NOT VALID") and line in at_end:
             *names, name = quoted_parts(line.name)
@@ -164,7 +164,7 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
 
 
 def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
-    """Yield type changes between times with and without a zone for which neither the statement, the revision nor env.py names the zone."""
+    """Yield findings on type changes between times with and without zone when neither statement, revision nor env.py names the zone."""
     before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "column"}
     pinned = _SETS_ZONE.search(env_py) is not None
     for line in steps.upgraded.added:
@@ -185,7 +185,7 @@ def _has_zone(time: re.Match[str]) -> bool:
 
 
 def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]) -> int | None:
-    """Return the line of the statement that changes the column's type in the session's time zone; None when a zone is named."""
+    """Return the line of the statement that converts the column in the session's time zone; None when a zone is named."""
     change = re.compile(
         rf'\bALTER\s+TABLE\b[^;]*\b{re.escape(table)}\b[^;]*?\bALTER\s+(?:COLUMN\s+)?"?{re.escape(column)}"?\s+'
         r"(?:SET\s+DATA\s+)?TYPE\b(?P<rest>(?:(?!,\s*ALTER\b)[^;])*)",
@@ -201,13 +201,13 @@ def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]
 
 
 def mapped_modules(is_own: Callable[[str], bool]) -> frozenset[str]:
-    """Return the modules of the service that this process has imported and that have mapped classes, except revisions."""
+    """Return the names of the service's imported modules with mapped classes, without revisions."""
     own = (
         (name, module)
         for name, module in list(sys.modules.items())
         if (file := getattr(module, "__file__", None)) and is_own(file)
     )
-    # An attribute that a module lacks may be asked of a function of the project's, which fails in its own way.
+    # Looking up a missing attribute may call a `__getattr__` function of the project, which may fail.
     return frozenset(
         name
         for name, module in own
@@ -216,9 +216,9 @@ def mapped_modules(is_own: Callable[[str], bool]) -> frozenset[str]:
 
 
 def check_imports(node: Node, mapped: Collection[str]) -> Iterator[Finding]:
-    """Yield a finding when a revision, which has been run, imports one of these modules."""
+    """Yield a finding when a revision imports one of these modules."""
     source = node.source
-    if not any(name.rpartition(".")[2].encode() in source for name in mapped):  # parsing takes longer
+    if not any(name.rpartition(".")[2].encode() in source for name in mapped):  # parsing would take longer
         return
     for line, name in _imported(source):
         if name in mapped:
@@ -227,12 +227,15 @@ def check_imports(node: Node, mapped: Collection[str]) -> Iterator[Finding]:
 
 
 def _is_mapped(value: object) -> bool:
-    """Return whether it is a mapped class; reading attributes of a proxy could fail outside a request."""
+    """Return whether a value is a mapped class.
+
+    Other attributes are not read, because those of a proxy may fail outside a request.
+    """
     return issubclass(type(value), type) and hasattr(value, "__table__")
 
 
 def _imported(source: bytes) -> Iterator[tuple[int, str]]:
-    """Yield line and name of each imported module; for `from a import b` both a and a.b."""
+    """Yield line and name of each imported module; for `from a import b` both `a` and `a.b`."""
     for statement in ast.walk(ast.parse(source)):
         if isinstance(statement, ast.Import):
             yield from ((statement.lineno, alias.name) for alias in statement.names)
@@ -250,11 +253,12 @@ def check_failure(node: Node, failure: Failure, statements: Sequence[Statement])
 
 
 def check(node: Node, rows: Rows, statements: Sequence[Statement], at_end: Collection[Line] = ()) -> Iterator[Finding]:
-    """Yield the findings on what one revision did to rows."""
+    """Yield the findings on a revision's effects on rows."""
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
-    reported = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
+    # already reported by `check_statements`
+    reported = {(each.line, table) for each in statements for table in each.scans}
     for loop in rows.loops:
         if (loop.line, loop.table) not in reported:
             yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
@@ -273,7 +277,7 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement], at_end: Colle
 
 
 def _impossible(node: Node, unmatched: Unmatched, at_end: Collection[Line]) -> Finding:
-    """Return the finding on a statement that can match no row."""
+    """Return the finding on a statement that no row can match."""
     code = rules.EQUALS_NULL_CODE.format(sql=in_text(unmatched.corrected)) if unmatched.corrected else None
     if code and unmatched.verb != "SELECT":
         code = _in_batches(unmatched.corrected, unmatched.table, at_end) or code

@@ -1,4 +1,7 @@
-"""Drift: each difference at the revision that brought it; those of released revisions are one note, and so are types that are wider by habit."""
+"""Drift: each difference is reported at the revision that caused it.
+
+Differences of released revisions are one note; so are habitually wider types.
+"""
 
 import re
 from collections import defaultdict
@@ -15,10 +18,11 @@ from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
 from slipway.records.proof import Finding
 
-# A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
+# Releases fail immediately without these. One that only the models have is therefore new, unless the previous release
+# is known to have it.
 _WHOLE = ("table", "partitioned table", "column")
 _OF_TABLES = (*_WHOLE, "primary key", "unique", "foreign key", "check", "exclusion", "index")
-# By alembic's autogenerate, in words.
+# The words for objects that alembic's autogenerate does not compare.
 _NOT_COMPARED = {
     "primary key": "primary keys",
     "check": "check constraints",
@@ -33,7 +37,7 @@ _NOT_COMPARED_PARTS = {
     "index": "methods or conditions of indexes",
 }
 _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WITH|WHERE|INVALID)\b.*)", re.DOTALL)
-_HABIT = 3  # tables: what recurs in so many is one note, whichever revisions brought it
+_HABIT = 3  # number of tables: a difference in so many is one note, whichever revisions caused it
 
 
 def check(
@@ -43,7 +47,7 @@ def check(
     previous: Previous | None,
     baseline: str,
 ) -> Iterator[Finding]:
-    """Yield one finding per difference that a new revision or a changed model brought, one for all others, and what they hide."""
+    """Yield a finding for each difference that a new revision or a changed model caused, and one for all others together."""
     released, gone, by_hand = [], [], []
     habits = _habits(models.differences)
     habitual = {each for several in habits.values() for each in several}
@@ -78,7 +82,7 @@ def check(
 
 
 def _unknown(models: ModelsResult, origin: "_Origin") -> Iterator[Finding]:
-    """Yield a finding for what was not compared because of an error, where new revisions may have changed it."""
+    """Yield a finding when an error prevented a comparison, at a new revision that may have changed the objects concerned."""
     if models.failed and origin.newest:
         yield rules.UNKNOWN_DRIFT.finding(origin.newest, models.gap)
     for table, error in models.unbuilt.items():
@@ -87,7 +91,7 @@ def _unknown(models: ModelsResult, origin: "_Origin") -> Iterator[Finding]:
 
 
 def _remedy(node: Node | None, difference: Difference) -> str | None:
-    """Return what helps with a difference; None when the rule's own advice does."""
+    """Return the remedy for a difference; None when the rule's own advice fits."""
     *table, name = quoted_parts(difference.line.name)
     if difference.validity_alone:
         return rules.VALIDATED.format(table=".".join(table), name=name)
@@ -97,7 +101,7 @@ def _remedy(node: Node | None, difference: Difference) -> str | None:
 
 
 def _not_compared(difference: Difference) -> str:
-    """Return what alembic's autogenerate does not compare in a difference, in words; empty when it sees it."""
+    """Return the words for a part of a difference that autogenerate does not compare; empty when it compares all."""
     ours, theirs, kind = difference.migrations, difference.models, difference.line.kind
     if difference.validity_alone:
         return "the validation of constraints"
@@ -111,7 +115,10 @@ def _compared(line: Line) -> str:
 
 
 def _when_it_suits(by_hand: Sequence[str]) -> str:
-    """Return the advice on old differences; `by_hand` names what autogenerate does not compare in each, empty where it does."""
+    """Return the advice on old differences.
+
+    `by_hand` has, for each, the words for what autogenerate does not compare.
+    """
     unseen = ", ".join(dict.fromkeys(filter(None, by_hand)))
     if not unseen:
         return rules.RELEASED_DRIFT.advice
@@ -120,7 +127,7 @@ def _when_it_suits(by_hand: Sequence[str]) -> str:
 
 
 def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:
-    """Return the columns of several tables to which the migrations give the same wider type, by both types in words."""
+    """Return the columns, in several tables, to which the migrations give the same wider type, by the words for both types."""
     by_types = defaultdict(list)
     for difference in differences:
         if difference.types and holds(*difference.types):
@@ -138,20 +145,23 @@ def _places(differences: Sequence[Difference]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """Finds the revision that brought a difference; `previous` knows what the models were before."""
+    """The search for the revision that caused a difference. `previous` has the earlier models."""
 
     history: History
     changes: Mapping[str, Change]
     previous: Previous | None
-    begun: bool  # something was there before the new revisions: old ones, or a baseline
+    begun: bool  # whether old revisions or a baseline came before the new revisions
 
     @property
     def newest(self) -> Node | None:
-        """The newest of the new revisions; None when a model changed without one."""
+        """The newest of the new revisions; None when there is none."""
         return next((node for node in reversed(self.history.nodes) if node.new), None)
 
     def is_old(self, difference: Difference, touched: Node | None) -> bool:
-        """Whether a difference was there before the new revisions and models; `touched` is the last revision that concerns it."""
+        """Return whether a difference existed before the new revisions and models.
+
+        `touched` is the last revision that concerns it.
+        """
         if touched and touched.new:
             return False
         known: Collection[str] = self.previous.spelled if self.previous else ()
@@ -162,7 +172,7 @@ class _Origin:
         return self.begun
 
     def gone_from_models(self, difference: Difference) -> str:
-        """Return words on an object of the migrations that the previous release's models had; empty for any other."""
+        """Return words on an object of the migrations that only the previous release's models had; empty for other objects."""
         if difference.models or difference.line.kind not in _WHOLE or self.previous is None:
             return ""
         column = parts(difference.line.name)[-1] if difference.line.kind == "column" else None
@@ -173,7 +183,7 @@ class _Origin:
         return ""
 
     def last_touched(self, difference: Difference) -> Node | None:
-        """Return the last revision that changed or dropped the object, or its columns if only the models have it."""
+        """Return the last revision that changed or dropped the object or, if only the models have the object, its columns."""
         names = {(line.kind, line.name) for line in (difference.migrations, difference.models) if line}
         if difference.migrations is None:
             names |= {("column", name) for name in self._columns_of(difference)}
@@ -210,7 +220,7 @@ class _Origin:
 
 
 def _before_renaming(line: Line, change: Change) -> tuple[str, str] | None:
-    """Return kind and name of a line before a change that only renamed its table."""
+    """Return kind and name of an object before a change that only renamed its table."""
     same = (each for each in change.removed if (each.kind, each.definition) == (line.kind, line.definition))
     return next(((each.kind, each.name) for each in same if parts(each.name)[-1] == parts(line.name)[-1]), None)
 

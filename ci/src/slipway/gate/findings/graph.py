@@ -1,4 +1,4 @@
-"""G: the graph of revisions; nothing is executed."""
+"""Rules G: the graph of revisions. Nothing is executed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,11 +19,11 @@ from slipway.records.proof import Finding, Level
 
 
 def check(history: History) -> Iterator[Finding]:
-    """Yield the findings on the graph and on edited files."""
+    """Yield the findings on the graph, and on edited files of released revisions."""
     for problem in history.broken:
         yield (DUPLICATE if "more than once" in problem else BROKEN).finding(None, problem)
     if len(history.heads) > 1:
-        # None beyond a baseline.
+        # None when all heads are in a baseline.
         newest = next((node for node in reversed(history.nodes) if node.id in history.heads), None)
         yield SEVERAL_HEADS.finding(newest, f"heads: {', '.join(history.heads)}")
     for node in history.nodes:
@@ -38,7 +38,10 @@ def check(history: History) -> Iterator[Finding]:
 
 
 def _gone(history: History) -> Iterator[Finding]:
-    """Find released revisions that are not in the tree; if the released head is, only databases at a missing revision are stuck."""
+    """Find released revisions that the tree lacks.
+
+    If it still has the released head, only databases at a missing revision cannot continue.
+    """
     if not history.gone:
         return
     gone = f"{few([each.id for each in history.gone])} at {history.released}"
@@ -53,7 +56,7 @@ def _gone(history: History) -> Iterator[Finding]:
 
 
 def _apart(history: History) -> Iterator[Finding]:
-    """Find the heads that the merge with the target branch would leave beside our own."""
+    """Find the heads of the target branch that would remain beside our own after the merge."""
     lines = [each.down for each in history.nodes] + [each.down for each in history.ahead]
     followed = {parent for down in lines for parent in down}
     ours = [node for node in history.nodes if node.id not in followed]
@@ -67,7 +70,7 @@ def _apart(history: History) -> Iterator[Finding]:
 
 
 def _across(history: History) -> Iterator[Finding]:
-    """Find dependencies on revisions that a revision does not follow already."""
+    """Find dependencies on revisions that are not already ancestors."""
     down = [(node.id, node.down) for node in reversed(history.nodes)]
     for node in history.nodes:
         beside = [each for each in node.parents if each not in node.down]
@@ -78,7 +81,7 @@ def _across(history: History) -> Iterator[Finding]:
 
 
 def _not_on_top(history: History) -> Iterator[Finding]:
-    """Find new revisions whose parent has a released child already."""
+    """Find new revisions whose parent already has a released child."""
     released = [node for node in history.nodes if node.edited or not node.new]
     followed = {parent for node in released for parent in node.down}
     heads = [node.id for node in released if node.id not in followed]
@@ -91,6 +94,6 @@ def _not_on_top(history: History) -> Iterator[Finding]:
 
 
 def _as_code(revisions: Sequence[str]) -> str:
-    """Return revisions as the value of down_revision."""
+    """Return revisions as a Python value for down_revision."""
     quoted = ", ".join(f'"{revision}"' for revision in revisions)
     return quoted if len(revisions) == 1 else f"({quoted})"

@@ -1,4 +1,4 @@
-"""R and U: schemas compared by their catalogs after each step."""
+"""Rules R and U: schemas, compared by their catalogs after each step."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,15 +17,19 @@ from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
 _NO_TABLE: Final = "42P01"
-_MISSING: Final = frozenset({_NO_TABLE, "3F000", "42704"})  # a relation, a schema, a type
+_MISSING: Final = frozenset({_NO_TABLE, "3F000", "42704"})  # codes for a missing relation, schema or type
 _MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
-_EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
+# codes for an existing relation, schema, column or other object
+_EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})
 _NOT_BUILT_IN: Final = "is not supported in this build"
-_NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
+_NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error about a constraint without a name
 
 
 def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
-    """Yield the findings on one revision's steps; `baseline` is the schema that the history began on, empty without one."""
+    """Yield the findings on one revision's steps.
+
+    `baseline` is the schema on which the history began; empty without one.
+    """
     if UP in steps.failures:
         failure = steps.failures[UP]
         yield _not_allowed(node, failure) or _failed(
@@ -47,7 +51,7 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
 def check_reached(
     nodes: Sequence[Node], stairway: StairwayResult, found: Iterable[Finding], baseline: str
 ) -> Iterator[Finding]:
-    """Yield a finding on the first new revision that was not executed, unless one that counts says why."""
+    """Yield a finding on the first new revision that was not executed, unless another finding gives the reason."""
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
@@ -67,20 +71,20 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
 
 
 def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
-    """Return the advice to add when a history fails because it begins on a schema, or because this Postgres lacks something."""
+    """Return the advice for a history that fails because its initial schema is missing, or because this Postgres lacks a feature."""
     _, failure = _first_skipped(nodes, stairway)
     about = _about(baseline, failure) if failure else None
     return {rules.BEGIN_ON_SCHEMA: f"; {rules.SET_BASELINE}", rules.NOT_BUILT_IN: f"; {about}"}.get(about or "", "")
 
 
 def _first_skipped(nodes: Sequence[Node], stairway: StairwayResult) -> tuple[Node, Failure | None]:
-    """Return the first revision that was not executed to its end, and the failure of its upgrade, if it has begun."""
+    """Return the first revision that was not executed to its end, and the failure of its upgrade if it had begun."""
     first = next(node for node in nodes if node.id in stairway.skipped)
     return first, stairway.steps[first.id].failures.get(UP)
 
 
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:
-    """Return the finding on an upgrade that lacks a privilege, with the way to reach the same on RDS; None for another failure."""
+    """Return the finding on an upgrade without a needed privilege, with the alternative on RDS; None for another failure."""
     if not failure.lacks_privileges:
         return None
     advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.message, re.IGNORECASE)), None)
@@ -104,7 +108,7 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _about(baseline: str, failure: Failure) -> str | None:
-    """Return the remedy for an upgrade that fails because of an extension or of what the history begins on, None for another failure."""
+    """Return the remedy for an upgrade that fails because of an extension or of the initial schema; None for another failure."""
     if of_extension := _extension_first(failure.message):
         return of_extension
     if _NOT_BUILT_IN in failure.message:
@@ -121,7 +125,7 @@ def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int, remedy: st
 
 
 def _extension_first(said: str) -> str | None:
-    """Return the next step when an error is due to a missing extension, whatever needed it."""
+    """Return the next step for an error about a missing extension; None for another error."""
     if extension := not_installed(said):
         return rules.NOT_INSTALLED.format(extension=extension)
     extension = not_created(said)
@@ -139,7 +143,7 @@ def _trace(node: Node, trace: Change) -> Iterator[Finding]:
 
 
 def _to_undo(change: Change) -> Change:
-    """Leave out what needs no way back: the validation of a constraint, and new labels of an enum, which Postgres cannot remove."""
+    """Return the change without parts that need no downgrade: validations of constraints, and new enum labels, which Postgres cannot remove."""
     after, before = ({_key(line): line for line in lines} for lines in (change.added, change.removed))
     validated = {
         key for key in after.keys() & before.keys() if before[key].definition == f"{after[key].definition} NOT VALID"

@@ -1,4 +1,4 @@
-"""T: whether a revision is one transaction, or can be run again after an interruption."""
+"""Rules T: whether a revision is one transaction, or can be run again after an interruption."""
 
 import ast
 import re
@@ -21,16 +21,17 @@ from slipway.gate.rulebook.waiting import EnvFile
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 from slipway.records.words import counted
 
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
+# The names of the codes are active_sql_transaction and unsafe_new_enum_value_usage:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_CODE: Final = {"25001": rules.CONCURRENTLY_INSIDE, "55P04": rules.NEW_ENUM_VALUE}
 
-# Postgres checks each foreign key by a separate query, also when one statement adds several.
+# Postgres checks each foreign key by a query of its own, even when one statement adds several.
 _REFERS = re.compile(r"\b(FOREIGN KEY|REFERENCES)\b", re.IGNORECASE)
 _ENDS = re.compile(
     r"(?:\A|;)\s*(COMMIT|ROLLBACK(?!\s+TO\b)|ABORT|END|BEGIN|START TRANSACTION)\s*(?:WORK|TRANSACTION)?\s*(?:;|\Z)",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(  # bodies of functions; a long one may be truncated
+_QUOTED = re.compile(  # bodies of functions, which may be truncated when they are long
     r"\$(\w*)\$.*?(\$\1\$|\Z)|'(?:[^']|'')*'", re.DOTALL
 )
 _SETS = re.compile(
@@ -43,7 +44,7 @@ with op.get_context().autocommit_block():  # restores the mode
     op.execute("…")"""
 _ALTERS = re.compile(r"\A\s*ALTER TABLE\b", re.IGNORECASE)
 _NAMED = re.compile(r'"([^"]+)"')
-# The second run of these may find that they are done; Postgres refuses most of them in a transaction.
+# A second run of these statements may find them done. Postgres refuses most of them in a transaction.
 _REPEATABLE = (
     (re.compile(r"(\bADD VALUE )(?!IF\b)", re.IGNORECASE), r"\1IF NOT EXISTS "),
     (re.compile(r"(\bDROP INDEX (?:CONCURRENTLY )?)(?!IF\b|CONCURRENTLY\b)", re.IGNORECASE), r"\1IF EXISTS "),
@@ -56,7 +57,7 @@ _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
 
 def in_own_revision(finding: Finding, statements: Sequence[Statement]) -> Finding:
-    """Mark a remedy with an autocommit block as a revision of its own, if its revision has other statements (T02)."""
+    """If the revision has other statements, say that a remedy with an autocommit block needs a revision of its own (T02)."""
     if not finding.remedy_is_code or finding.rule.startswith("T") or not _AUTOCOMMIT.match(finding.remedy):
         return finding
     if not any(_changes(each) for each in statements if each.line != finding.line):
@@ -65,19 +66,19 @@ def in_own_revision(finding: Finding, statements: Sequence[Statement]) -> Findin
 
 
 def of_failure(failure: Failure) -> Rule | None:
-    """Return the rule on transactions that explains a failing upgrade, or None."""
+    """Return the rule about transactions that explains a failing upgrade, or None."""
     return rules.BEGUN_BY_ENV if failure.begun_by_env else _BY_CODE.get(failure.code or "")
 
 
 def remedy_of(rule: Rule, node: Node, line: int) -> str | None:
-    """Return the remedy with the statement at this line of the revision; None when the rule's remedy names none."""
+    """Return the remedy with the statement in this line of the revision; None when the rule's remedy has no gap for it."""
     if rule is not rules.CONCURRENTLY_INSIDE:
         return None
     return rule.code.format(statement=_statement_at(node.source.decode(), line).replace("\n", "\n    "))
 
 
 def _statement_at(source: str, line: int) -> str:
-    """Return the source of the simple statement at a line; an ellipsis when a compound one is there."""
+    """Return the source of the simple statement in a line; an ellipsis for a compound one."""
     at = (each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Expr) and _covers(each, line))
     return next((textwrap.dedent(ast.get_source_segment(source, each, padded=True) or "…") for each in at), "…")
 
@@ -126,7 +127,10 @@ def check_again(
 
 
 def _repeatable(each: Interruption, statements: Sequence[Statement], template: str) -> tuple[str, bool]:
-    """Return the remedy for the statement that the second run cannot repeat, by its names in the error, and whether it is code."""
+    """Return the remedy for the statement that a second run cannot repeat, and whether it is code.
+
+    The error's names identify the statement.
+    """
     line = line_of(_NAMED.findall(each.failure or ""), statements) or each.line
     statement = next((statement for statement in statements if statement.line == line), None)
     if statement is None or statement.transaction:
@@ -143,7 +147,7 @@ def _repeatable(each: Interruption, statements: Sequence[Statement], template: s
 
 
 def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Finding]:
-    """Yield a finding on the first encounter of two runners that leaves a different database than one runner."""
+    """Yield a finding on the first meeting of two runners that leaves another database than one runner would."""
     for each in encounters:
         if each.otherwise:
             errors = (("first", each.first), ("second", each.second))
@@ -156,7 +160,7 @@ def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Fi
 def check_run(
     history: History, result: TogetherResult, failing_on_rows: Collection[str], version_table: str
 ) -> Iterator[Finding]:
-    """Yield a finding when the new revisions fail in one run of env.py, or when no other connection sees that run."""
+    """Yield a finding when the new revisions fail in one run of env.py, or when no other connection sees their result."""
     if not (last := result.last):
         return
     stop, on_rows = last.stop, result.on_rows.stop if result.on_rows else None
@@ -175,7 +179,7 @@ def check_run(
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node], env: EnvFile) -> Iterator[Finding]:
-    """Yield a finding on the newest revision when env.py runs several locking ones in one transaction, at env.py's line if known."""
+    """Yield a finding on the newest revision when env.py runs several locking revisions in one transaction; at env.py's line if known."""
     if len(locking) > 1:
         found = rules.TOGETHER.finding(locking[-1], f"{len(locking)} of {len(new)} new revisions lock existing tables")
         line = env.configure_line
@@ -183,7 +187,10 @@ def check_together(new: Sequence[Node], locking: Sequence[Node], env: EnvFile) -
 
 
 def _ending_alembic_transaction(statements: Sequence[Statement]) -> Iterator[Statement]:
-    """Yield statements that end alembic's transaction; in an autocommit block a revision may begin and end its own."""
+    """Yield the statements that end alembic's transaction.
+
+    In an autocommit block a revision may begin and end transactions of its own.
+    """
     own = False
     for statement in statements:
         ends = _ENDS.search(_QUOTED.sub("", statement.sql)) is not None
@@ -207,7 +214,10 @@ def _repeated(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
 
 
 def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
-    """Find revisions that change tables both inside and outside the transaction; settings and reads do not count."""
+    """Yield a finding when a revision changes tables both inside and outside of the transaction.
+
+    Settings and reads do not count.
+    """
     inside = [statement for statement in statements if statement.transaction and _changes(statement)]
     alone = [statement for statement in statements if not statement.transaction]
     if inside and alone:

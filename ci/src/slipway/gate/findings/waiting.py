@@ -1,7 +1,7 @@
-"""Q: locks that are held for an instant, but waited for.
+"""Rules Q: locks that are held briefly, but for which a session may wait long.
 
-A session waiting for a strong lock blocks every later query of the table. Judged by the locks that each statement took and
-those that its transaction held already.
+A session waiting for a strong lock blocks every later query of the table. The rules judge the locks that each statement
+took, and those that its transaction already held.
 """
 
 import re
@@ -47,7 +47,10 @@ _ADVISORY_END = re.compile(r"\bpg_advisory_unlock(_all|_shared)?\s*\(", re.IGNOR
 def check(
     node: Node, statements: Sequence[Statement], queue: Queue | None, partitioned: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Yield the findings on the locks of one revision; `queue` holds the sessions that waited behind it, if that was tried."""
+    """Yield the findings on the locks of one revision.
+
+    `queue` has the sessions that waited behind it, if that was tried.
+    """
     yield from _unexpected_waits(node, [each for each in statements if _waits_forever(each)])
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
@@ -56,7 +59,10 @@ def check(
 
 
 def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]], env: EnvFile) -> Iterator[Finding]:
-    """Yield a finding on the first new revision that blocks others without any limit; `locking` has statements by revision."""
+    """Yield a finding on the first new revision that blocks others without any timeout.
+
+    `locking` has statements by revision.
+    """
     for node in new:
         for statement in locking.get(node.id, ()):
             if statement.blocks and statement.unlimited:
@@ -69,7 +75,7 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
 
 
 def _unexpected_waits(node: Node, waiting: Sequence[Statement]) -> Iterator[Finding]:
-    """Yield one finding for each rule, at the first statement that locks an unexpected table."""
+    """Yield a finding for each rule, at the first statement that locks an unexpected table."""
     by_rule: dict[str, list[tuple[Rule, Statement, list[str]]]] = {}
     for statement in waiting:
         rule, tables = _unexpected(statement)
@@ -82,7 +88,7 @@ def _unexpected_waits(node: Node, waiting: Sequence[Statement]) -> Iterator[Find
 
 
 def _without_reference(statement: Statement) -> str:
-    """Return the code that adds a foreign key on its own, with the names that the statement spells out."""
+    """Return the code that adds a foreign key in a separate statement, with the names in the original statement."""
     named = dict.fromkeys(("table", "columns", "parent"), "…")
     for pattern in (_MADE, _KEY):
         if match := pattern.search(statement.sql):
@@ -99,7 +105,10 @@ def check_timeouts(
     env: EnvFile,
     limits: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """Yield one finding on all statements that wait forever, at the first of them: a line of env.py that sets `limits` cures them together."""
+    """Yield one finding for all statements that wait without a limit, at the first of them.
+
+    One line in env.py that sets `limits` corrects them together.
+    """
     waiting = [(node, each) for node in new for each in locking.get(node.id, ()) if _waits_forever(each)]
     if not waiting:
         return
@@ -117,7 +126,7 @@ def _waits_forever(statement: Statement) -> bool:
 
 
 def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
-    """Return the rule for a statement that locks an unexpected table or view, and the names of those."""
+    """Return the rule for a statement that locks unexpected tables or views, and their names."""
     strong = _strong(statement)
     if drop := _DROPS.match(statement.sql):
         others = [table for table in strong if not is_table(table, drop["table"])]
@@ -147,14 +156,14 @@ def _instant(
 
 
 def _altered(statements: Sequence[Statement]) -> set[str]:
-    """Return the tables that statements in a transaction alter or drop, as the statements that lock them name them."""
+    """Return the tables that statements of the transaction alter or drop, by their names in the statements' locks."""
     altered = [match["table"] for each in statements if each.transaction and (match := _ALTERS.match(each.sql))]
     locked = {table for each in statements for table in each.locks}
     return {table for table in locked if any(is_table(table, name) for name in altered)}
 
 
 def _several(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
-    """Find the first statement that locks a table while its transaction holds a lock on another."""
+    """Find the first statement that locks a table while its transaction holds a lock on another one."""
     for statement in statements:
         strong = set(_strong(statement))
         before = statement.blocks.keys() - strong
