@@ -5,7 +5,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -196,6 +196,7 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
             baseline, earlier = cached or stack.enter_context(after_old(empty))
             if cache and not cached and baseline.old and baseline.template:
                 cache.store(baseline.template, earlier)
+            together = stack.enter_context(_together_beside(evidence, baseline, cache))
 
             def compare(end: StairwayResult) -> Callable[[], ModelsResult]:
                 return stack.enter_context(beside(partial(_compare, empty, end), "the comparison with the models"))
@@ -207,7 +208,9 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
         if examined and not lacking and any(node.new for node in past.nodes):
             if cache and baseline.old and result.migrated:
                 baseline = cache.filled(baseline, result.migrated.search_path, result.version_table)
-            _examine_new(evidence, result, baseline)
+            _examine_new(evidence, result, baseline, {Layer.TOGETHER} if together else set())
+            if together and result.is_complete:
+                evidence.together = together()
         elif Layer.PREVIOUS in evidence.layers and not lacking and result.is_complete:
             evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))
         if not lacking:
@@ -231,9 +234,21 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     return ""
 
 
-def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
+def _together_beside(
+    evidence: Evidence, baseline: Baseline, cache: TemplateCache | None
+) -> AbstractContextManager[Callable[[], TogetherResult] | None]:
+    """Run the new revisions together beside the stairway, when no rows have to be made for them."""
+    begun = cache.with_known_rows(baseline) if cache and baseline.template else baseline
+    begins_empty = not (baseline.template or baseline.history.before_new)
+    has_new = any(node.new for node in baseline.history.nodes)
+    if Layer.TOGETHER in evidence.layers and has_new and (begins_empty or True in begun.filled):
+        return beside(partial(run_together, begun, ""), "the new revisions together")
+    return nullcontext()
+
+
+def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline, done: Collection[Layer]) -> None:
     """Run the layers for new revisions: on rows and beside a second runner in this process, the others in processes beside it."""
-    layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
+    layers, previous, steps = set(evidence.layers).difference(done), evidence.previous, stairway.steps
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         # without the rows layer this process would only wait

@@ -84,22 +84,31 @@ class TemplateCache:
         comment = _packed({node.id: steps[node.id] for node in self._old})
         with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
 
+    def with_known_rows(self, baseline: Baseline) -> Baseline:
+        """Return the baseline with the templates that hold rows, as far as they exist."""
+        url = self._empty.server
+        known = with_connection(url, lambda connection: connection.scalars(_EXISTING, {"prefix": self._name}).all())
+        filled = {plain: url.set(database=self._filled_name(plain=plain)) for plain in (False, True)}
+        return replace(baseline, filled={plain: each for plain, each in filled.items() if each.database in known})
+
+    def _filled_name(self, *, plain: bool) -> str:
+        return f"{self._name}_{'plain' if plain else 'rows'}"
+
     def filled(self, baseline: Baseline, search_path: str, version_table: str) -> Baseline:
         """Return the baseline with templates that hold rows, made when they are missing; without them each layer fills its own database."""
         url = self._empty.server
-        filled = {plain: url.set(database=f"{self._name}_{'plain' if plain else 'rows'}") for plain in (False, True)}
-        known = with_connection(url, lambda connection: connection.scalars(_EXISTING, {"prefix": self._name}).all())
+        filled = dict(self.with_known_rows(baseline).filled)
 
         def fill(connection: Connection, *, plain: bool) -> None:
             begin_beside(connection.connection, search_path)
             seeds.fill_all(connection.connection, version_table, baseline.samples, plain=plain)
 
-        for plain, template in filled.items():
-            if template.database in known:
-                continue
+        for plain in {False, True} - filled.keys():
+            name = self._filled_name(plain=plain)
             with baseline.database() as database:
                 with_connection(database, partial(fill, plain=plain))
-                with_connection(url, partial(create, name=str(template.database), template=database.database))
+                with_connection(url, partial(create, name=name, template=database.database))
+            filled[plain] = url.set(database=name)
         return replace(baseline, filled=filled)
 
     def _store(self, connection: Connection, template: URL, comment: str) -> None:
