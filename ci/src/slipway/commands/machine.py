@@ -161,9 +161,8 @@ def _text(command: Command) -> str:
     if command.flags:
         parts.append("\n".join(["Flags", *map(_flag, command.flags)]))
     if command.records:
-        parts.append(
-            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
-        )
+        records = (f"  slipway/{each.record}/1{f': {each.when}' if each.when else ''}" for each in command.records)
+        parts.append("\n".join(["Records, with --json", *records]))
     parts.append(EXIT_CODES)
     if command.permissions and find_spec("slipway.release"):  # the distribution slipway-gate lacks that room
         parts += _actions(command)
@@ -191,10 +190,6 @@ def _actions(command: Command) -> Iterator[str]:
 def _flag(flag: Flag) -> str:
     typed = flag.metavar if flag.positional else f"--{flag.name} {flag.metavar}".rstrip()
     return f"  {typed}: {flag.sentence}"
-
-
-def _result(record: str, when: str) -> str:
-    return f"  slipway/{record}/1{f': {when}' if when else ''}"
 
 
 def _on_dagger(command: Command) -> str:

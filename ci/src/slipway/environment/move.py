@@ -19,7 +19,7 @@ from slipway.environment.shifting import Shifting
 from slipway.errors import RefusedError
 from slipway.records.ledger import Release
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
-from slipway.records.plan import Observed, State
+from slipway.records.plan import State
 from slipway.records.progress import Event, Tell
 from slipway.release.engine.goal import Deleted, Paused, Resumed
 from slipway.release.errors import or_unknown
@@ -65,7 +65,10 @@ class Move(Sides):
         """Create the new service, compare both, shift the traffic, and print the settings that the environment needs afterwards."""
         between = await or_unknown(self.observed())
         if found := await or_unknown(obstacles_of(self, between)):
-            raise _not_movable(self.old.name, found)
+            raise RefusedError(
+                f"{self.old.name} cannot be moved to ECS Express Mode: {'; '.join(found)}",
+                "nothing was changed; mend all of it, and run the same command again",
+            )
         goal = replace(self.new.live(str(between.live.digest), Verb.MOVE), may_be_older=True)
         made = await self.new.release(goal, self.new.engine(tell))  # changes nothing when this service is already live
         outcome = made if made.status.exit_code else await self._shifted(made, tell)
@@ -122,7 +125,12 @@ class Move(Sides):
             problem = await self._named_difference(between, bodies=bodies)
         has_shifted = min(between.shares, default=0) == WHOLE and await self._has_shifted()
         if problem and (has_shifted or not max(between.shares, default=0)):
-            raise _different(self.old.name, problem, "ECS" if has_shifted else "App Runner")
+            where = "ECS" if has_shifted else "App Runner"
+            raise RefusedError(
+                f"the traffic of {self.old.name} stays on {where}: {problem}",
+                "mend the new side and run the same command again, or delete it with --back --confirm SERVICE; for bodies that "
+                'may differ write without = ["same-answers"] in move',
+            )
         if problem:  # an interrupted shift runs this check, too, and returns the traffic
             tell(Event(problem))
         if not names:
@@ -167,7 +175,16 @@ class Move(Sides):
 
     async def _back(self, between: Between, tell: Tell, *, deletes: bool) -> Outcome:
         live, there, old = between.live, between.there, between.own.destination
-        outcome = self._outcome(Verb.SHIFT_BACK, live, Status.NOOP)
+        outcome = Outcome(
+            environment=self.old.name,
+            service=self.old.service,
+            status=Status.NOOP,
+            requested=live.digest or "",
+            live=live.digest,
+            url=live.url,
+            seconds=0.0,
+            verb=Verb.SHIFT_BACK,
+        )
         last = await last_shift(self.old)
         has_all = all(name.percent(old, None) == 0 for name in between.own.names)
         if has_all and (last is None or has_stayed(last)):
@@ -216,30 +233,3 @@ class Move(Sides):
             table = f"[tool.slipway.environments.{self.new.name}]"
             keys = keys_after(self.new.settings, self.new.name)
             tell(Event(f"{table} after the move, without `move` and what only App Runner has:\n{keys}"))
-
-    def _outcome(self, verb: Verb, live: Observed, status: Status) -> Outcome:
-        return Outcome(
-            environment=self.old.name,
-            service=self.old.service,
-            status=status,
-            requested=live.digest or "",
-            live=live.digest,
-            url=live.url,
-            seconds=0.0,
-            verb=verb,
-        )
-
-
-def _different(environment: str, problem: str, where: str) -> RefusedError:
-    return RefusedError(
-        f"the traffic of {environment} stays on {where}: {problem}",
-        "mend the new side and run the same command again, or delete it with --back --confirm SERVICE; for bodies that may "
-        'differ write without = ["same-answers"] in move',
-    )
-
-
-def _not_movable(environment: str, found: tuple[str, ...]) -> RefusedError:
-    return RefusedError(
-        f"{environment} cannot be moved to ECS Express Mode: {'; '.join(found)}",
-        "nothing was changed; mend all of it, and run the same command again",
-    )

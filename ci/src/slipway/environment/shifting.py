@@ -166,16 +166,15 @@ class Shifting:
         found = await counted(self.old.aws, self._counters(), now - WATCH_SECONDS, now)
         return NOTHING if await self.domains.percent() else found["balancer"]
 
-    async def _errors(self, before: Counted, since: float) -> str:
-        found = await counted(self.old.aws, self._counters(), since, self.old.time.now().timestamp())
-        return worse(found["old"], found["new"], found["balancer"], before)
-
     async def _problem(self, before: Counted, since: float) -> str:
         """Return a problem of the new side: a smoke path, also under the service's own names, or clients' errors.
 
         Otherwise return an empty text.
         """
-        return await self._failure() or await self._errors(before, since)
+        if failure := await self._failure():
+            return failure
+        found = await counted(self.old.aws, self._counters(), since, self.old.time.now().timestamp())
+        return worse(found["old"], found["new"], found["balancer"], before)
 
     async def _failure(self) -> str:
         if problem := await self.new.smoke_failure(self.there):

@@ -44,19 +44,18 @@ def parse(report: str) -> list[Case]:
     """
     try:
         elements = ET.fromstring(report).iter("testcase")  # noqa: S314 -- expat 2.4 and later limits what entities expand to
-        cases = [_case(element) for element in elements]
+        cases = [
+            Case(
+                suite=one_line(element.get("classname", "")),
+                name=one_line(element.get("name", "")),
+                result=next((_RESULTS[child.tag] for child in element if child.tag in _RESULTS), "pass"),
+                seconds=float(element.get("time", "0")),
+            )
+            for element in elements
+        ]
     except (ET.ParseError, ValueError):
         return []
     return cases if len(cases) <= _MOST else [case for case in cases if case.result == "fail"][:_MOST]
-
-
-def _case(element: ET.Element) -> Case:
-    return Case(
-        suite=one_line(element.get("classname", "")),
-        name=one_line(element.get("name", "")),
-        result=next((_RESULTS[child.tag] for child in element if child.tag in _RESULTS), "pass"),
-        seconds=float(element.get("time", "0")),
-    )
 
 
 def add(cases: Sequence[Case]) -> None:

@@ -74,12 +74,13 @@ async def published(image: str) -> Published:
 
 
 def _server(initialised: dagger.Container, purpose: str, port: int) -> dagger.Service:
+    options = [option for name, value in _CONFIGURATION.items() for option in ("-c", f"{name}={value}")]
     ready = ["pg_isready", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
     return (
         initialised.with_env_variable("SLIPWAY_PURPOSE", purpose)
         .with_exposed_port(port)
         .with_docker_healthcheck(ready, interval="50ms", retries=600)
-        .as_service(args=["sh", "-c", _START, "sh", "-p", str(port), *_options()])
+        .as_service(args=["sh", "-c", _START, "sh", "-p", str(port), *options])
     )
 
 
@@ -92,7 +93,3 @@ def _initialised(image: str, script: str) -> dagger.Container:
         .with_user("postgres")
         .with_exec(["sh", "-c", script])
     )
-
-
-def _options() -> list[str]:
-    return [option for name, value in _CONFIGURATION.items() for option in ("-c", f"{name}={value}")]

@@ -79,7 +79,8 @@ def _read(file: Path, call: Call) -> Config:
     if ini.is_file() and config.file_config.has_section(section):
         return config
     if section != SECTION:
-        raise BadInputError(f"{file} has no section [{section}]", f"it has {_sections(config)}; correct section")
+        sections = ", ".join(f"[{name}]" for name in config.file_config.sections()) or "none"
+        raise BadInputError(f"{file} has no section [{section}]", f"it has {sections}; correct section")
     if (
         file.name != PYPROJECT
         and not ini.is_file()
@@ -90,10 +91,6 @@ def _read(file: Path, call: Call) -> Config:
     if toml.is_file() and not reads_toml and not ini.is_file():
         raise BadInputError(f"alembic {__version__} reads no {toml}", "use alembic 1.16 or newer")
     return config
-
-
-def _sections(config: Config) -> str:
-    return ", ".join(f"[{name}]" for name in config.file_config.sections()) or "none"
 
 
 def _nearby() -> str:

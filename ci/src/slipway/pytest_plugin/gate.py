@@ -113,13 +113,9 @@ def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], options: GateOptions)
     try:
         return to_json(anyio.run(partial(verb, options)))
     except Exception as error:  # noqa: BLE001 -- raised again in every process of the run
-        return to_json(Refusal.of(within(error) or _unexpected(error)))
-
-
-def _unexpected(error: Exception) -> SlipwayError:
-    return UnknownOutcomeError(
-        f"unexpected {type(error).__name__}: {one_line(str(error))}", "run `slipway gate --debug` for the traceback"
-    )
+        unexpected = f"unexpected {type(error).__name__}: {one_line(str(error))}"
+        known = within(error) or UnknownOutcomeError(unexpected, "run `slipway gate --debug` for the traceback")
+        return to_json(Refusal.of(known))
 
 
 def _read(kind: type[T], text: str) -> T:

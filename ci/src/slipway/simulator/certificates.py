@@ -113,14 +113,12 @@ class Certificates:
 
     def _settle(self, certificate: Certificate, now: datetime) -> None:
         """Issue a certificate whose records are known."""
-        known = [self._known(certificate.record(name)) for name in certificate.names if name not in self.proven]
+        records = [certificate.record(name) for name in certificate.names if name not in self.proven]
+        known = [self._route53.known_since(each["Name"], each["Type"], each["Value"]) for each in records]
         if certificate.issued or any(since is None for since in known):
             return
         due = max((since for since in known if since), default=certificate.created) + timedelta(seconds=_ISSUED_SECONDS)
         certificate.issued = due if now >= due else None
-
-    def _known(self, record: Mapping[str, str]) -> datetime | None:
-        return self._route53.known_since(record["Name"], record["Type"], record["Value"])
 
 
 def _status(certificate: Certificate) -> str:

@@ -129,7 +129,11 @@ class Route53:
     async def list_hosted_zones_by_name(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """List the zones from a name on, sorted by labels, the last label first [G]."""
         first, most = _labels(full(request.get("DNSName", "."))), int(request.get("MaxItems", "100"))
-        zones = [zone for zone in sorted(self.zones.values(), key=_zone_place) if _labels(zone.name) >= first]
+        zones = [
+            zone
+            for zone in sorted(self.zones.values(), key=lambda zone: (_labels(zone.name), zone.id))
+            if _labels(zone.name) >= first
+        ]
         rest = zones[most:]
         return {
             "HostedZones": [zone.description() for zone in zones[:most]],
@@ -253,10 +257,6 @@ def _labels(name: str) -> list[str]:
 
 def _place(key: Key) -> tuple[list[str], str, str]:
     return _labels(key[0]), key[1], key[2]
-
-
-def _zone_place(zone: Zone) -> tuple[list[str], str]:
-    return _labels(zone.name), zone.id
 
 
 def _apply(zone: str, records: dict[Key, Record], action: str, record: Record) -> None:

@@ -111,7 +111,7 @@ def markdown(proof: Proof) -> str:
         escaped(summary(proof), WHOLE),
         *(["\n".join(extent)] if extent else []),
     ]
-    parts += [_finding(finding) for finding in shown[:_SHOWN]]
+    parts += ["\n\n".join(_in_markdown(finding)) for finding in shown[:_SHOWN]]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
     if proof.coverage.empty:
@@ -153,10 +153,6 @@ def listing(findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
         return lines, []
     title = f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>"
     return lines, [title, *list(_in_markdown(shown[0]))[2:], "</details>"]
-
-
-def _finding(finding: Finding) -> str:
-    return "\n\n".join(_in_markdown(finding))
 
 
 def _in_markdown(finding: Finding) -> Iterator[str]:

@@ -125,7 +125,10 @@ class Shared:
         revisions = [each for each in self._revisions.values() if not each.deleted and name in (None, each.name)]
         if self._kind.latest and request.get("LatestOnly", name is None):
             revisions = [each for each in revisions if each is self._latest(each.name)]
-        listed = [self._listed(each) for each in revisions]
+        listed = [
+            {key: value for key, value in self._described(each).items() if key not in self._kind.unlisted}
+            for each in revisions
+        ]
         return paged(self._kind.listed, listed, request)
 
     def resolve(self, arn: str) -> SharedRevision:
@@ -176,9 +179,6 @@ class Shared:
         if self._kind is SCALING:
             facts |= {"HasAssociatedService": self._used(revision.arn), "IsDefault": False}
         return facts
-
-    def _listed(self, revision: SharedRevision) -> dict[str, Any]:
-        return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
 
 
 def exceeded(quota: str) -> AwsError:

@@ -139,7 +139,7 @@ class AppRunnerTarget:
             await self._time.sleep(_LATE_SECONDS if ended else POLL_SECONDS)
             if is_readable:
                 try:
-                    lines = await self._platform_lines(operation)
+                    lines = tuple(line.message for line in await platform_lines(self._aws, operation))
                 except (AwsRefusedError, LostAnswerError) as error:
                     is_readable, lines = False, (*("",) * shown, f"the log cannot be read: {error.what}")
                 for line in lines[shown:]:
@@ -205,9 +205,6 @@ class AppRunnerTarget:
             if summary["Id"] == operation.id:
                 return dict(summary)
         return None
-
-    async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
-        return tuple(line.message for line in await platform_lines(self._aws, operation))
 
 
 async def count(_aws: Aws, _arn: str) -> str:

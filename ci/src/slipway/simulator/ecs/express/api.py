@@ -140,14 +140,14 @@ class Express:
         """List deployments, the newest first †."""
         service = self._permitted("ListServiceDeployments", self._arn(request["service"], request, call), call)
         period = request.get("createdAt", {})
-        after, before = (period.get(key) for key in ("after", "before"))
+        after, before = (period.get(key) for key in ("after", "before"))  # numbers in JSON
         wanted = request.get("status")
         found = [
             deployment.brief(service)
             for deployment in reversed(self._history(service, call))
             if (not wanted or deployment.status in wanted)
-            and (after is None or deployment.created.timestamp() > _seconds(after))
-            and (before is None or deployment.created.timestamp() < _seconds(before))
+            and (after is None or deployment.created.timestamp() > after)
+            and (before is None or deployment.created.timestamp() < before)
         ]
         return paged("serviceDeployments", found, request, most=_MOST_DEPLOYMENTS)
 
@@ -406,8 +406,3 @@ def _vcpus(definition: TaskDefinition) -> float:
 
 def _missing(arns: Any, known: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]  # [M]
-
-
-def _seconds(value: Any) -> float:
-    """Return a timestamp of a request, which is a number in JSON."""
-    return float(value)

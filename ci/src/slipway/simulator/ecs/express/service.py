@@ -177,7 +177,9 @@ class Deployment:
             "deploymentConfiguration": service.deployment_configuration(),
             "rollback": reverted,
             "deploymentCircuitBreaker": {
-                "status": self._guard(self._tripped(readings)) if readings.breaker else "DISABLED",
+                "status": self._guard(self.failures >= breaker_threshold(self.desired))
+                if readings.breaker
+                else "DISABLED",
                 "failureCount": self.failures,
                 "threshold": breaker_threshold(self.desired),
             },
@@ -187,9 +189,6 @@ class Deployment:
                 "triggeredAlarmNames": [service.alarm_name] if self.triggered else [],
             },
         }
-
-    def _tripped(self, readings: Readings) -> bool:
-        return readings.breaker and self.failures >= breaker_threshold(self.desired)
 
     def _guard(self, triggered: bool) -> str:  # noqa: FBT001 -- the answer to one question
         return "TRIGGERED" if triggered else "MONITORING_COMPLETE" if self.ended else "MONITORING"
