@@ -89,7 +89,7 @@ async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
 async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
     import sys
 
-    from slipway.environment.observed import existing
+    from slipway.environment.opened import existing
     from slipway.local.browser import open_in_browser
     from slipway.records.ledger import Address
     from slipway.report.answers import service as answers

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import OpenEnvironment
 from slipway.errors import Obstacles, RefusedError
 from slipway.records.plan import Plan
 from slipway.settings import Settings, variable_of
 from slipway.settings.calls import CallGraph, check_reachable, graph_of
 
-E = TypeVar("E", bound=ObservedEnvironment)
+E = TypeVar("E", bound=OpenEnvironment)
 
 
 async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
@@ -36,14 +36,14 @@ async def connect(environment: E, graph: CallGraph) -> E:
     return environment.with_addresses({variable: address for variable, address in addresses.items() if address})
 
 
-async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> dict[str, str]:
+async def addresses_of(environment: OpenEnvironment, graph: CallGraph) -> dict[str, str]:
     """Return the address of each called service, by variable; an empty text for a service that does not exist.
 
     Raise RefusedError for a callee with a public address.
     """
     found: dict[str, str] = {}
     for callee in environment.settings.calls:
-        other = ObservedEnvironment(
+        other = OpenEnvironment(
             settings=graph.services[callee],
             name=environment.name,
             endpoint_url=environment.endpoint_url,
@@ -57,7 +57,7 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
     return found
 
 
-def _absent(environment: ObservedEnvironment, addresses: Mapping[str, str]) -> Iterable[RefusedError]:
+def _absent(environment: OpenEnvironment, addresses: Mapping[str, str]) -> Iterable[RefusedError]:
     for callee in environment.settings.calls:
         if not addresses[variable_of(callee)]:
             yield RefusedError(

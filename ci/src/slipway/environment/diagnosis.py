@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 
 from slipway.environment.logs import newest_error
-from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import NO_DIGEST
 from slipway.environment.status import UNREAD, asked_from_memory, ledger_of, way_out_by_ledger
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release

@@ -15,7 +15,8 @@ import anyio
 from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
 from slipway.environment.moved import gone
-from slipway.environment.observed import NEWEST, ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import NEWEST
 from slipway.environment.specification import settings_of, specification_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate

@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 from slipway.environment.called import addresses_of, awaited, comparable, connect
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.observed import NEWEST
+from slipway.environment.opened import NEWEST
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
 from slipway.environment.status import status
 from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError

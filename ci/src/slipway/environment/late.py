@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import OpenEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.form import to_json
 from slipway.records.ledger import LedgerBlock
@@ -16,7 +16,7 @@ from slipway.release.engine.ledger import Ledger
 _PATIENCE_SECONDS: Final = 30.0
 
 
-async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
+async def record_late(environment: OpenEnvironment, tell: Tell) -> str:
     """Record the deployments that the ledger has refused so far.
 
     If it still refuses, write them to a file in this folder.
@@ -41,12 +41,12 @@ async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
     return f"the ledger lacks this deployment ({why}), so `slipway status` attributes what is live to an older one; run `{command}` when it works again"
 
 
-def file_of(environment: ObservedEnvironment) -> anyio.Path:
+def file_of(environment: OpenEnvironment) -> anyio.Path:
     """Return the path of the file, in this folder, with deployments that the ledger lacks."""
     return anyio.Path(f"slipway-ledger-{environment.service}.json")
 
 
-async def record_all(environment: ObservedEnvironment, records: Mapping[str, str]) -> str:
+async def record_all(environment: OpenEnvironment, records: Mapping[str, str]) -> str:
     """Record deployments under the next free numbers, and return these. Raise SlipwayError when the ledger refuses."""
     numbers = await record(Ledger(environment.store, environment.name), records)
     return f"deployment {' and '.join(map(str, numbers))}"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from slipway.environment.observed import ObservedEnvironment, existing
+from slipway.environment.opened import OpenEnvironment, existing
 from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.output import secrets_in, without
 from slipway.records.logs import Log, LogLine, LogSource
@@ -38,17 +38,17 @@ def span(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
+async def recent(environment: OpenEnvironment, since: timedelta) -> Log:
     """Return the service's lines in the last `since`. Raise RefusedError when there is no service."""
     return await _since(environment, (await existing(environment)).arn or "", since)
 
 
-async def _since(environment: ObservedEnvironment, arn: str, since: timedelta) -> Log:
+async def _since(environment: OpenEnvironment, arn: str, since: timedelta) -> Log:
     lines = await environment.platform.log_since(environment.aws, arn, environment.time.now() - since)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
 
 
-async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
+async def of_deployment(environment: OpenEnvironment, number: int) -> Log:
     """Return the lines of a recorded deployment, from start to end.
 
     Raise BadInputError when it started no operation.
@@ -58,7 +58,7 @@ async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
 
 
-async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
+async def operation_of(environment: OpenEnvironment, number: int) -> Operation:
     """Return the platform's operation of deployment `number`. Raise BadInputError when it has none."""
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
@@ -71,7 +71,7 @@ async def operation_of(environment: ObservedEnvironment, number: int) -> Operati
     return accepted
 
 
-async def elsewhere(environment: ObservedEnvironment, number: int | None, *, errors: bool) -> str:
+async def elsewhere(environment: OpenEnvironment, number: int | None, *, errors: bool) -> str:
     """Return a hint for an empty log: look at the time after the deployment, or at an earlier time."""
     kind, only = ("line that looks like an error", " --errors") if errors else ("line", "")
     if number is None:
@@ -84,7 +84,7 @@ async def elsewhere(environment: ObservedEnvironment, number: int | None, *, err
     return f"{found}; `slipway logs --since {minutes}m{only}` has the lines since then"
 
 
-async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
+async def follow(environment: OpenEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
     """Yield the lines in the last `since`, and then each new line until the caller stops."""
     arn = (await existing(environment)).arn or ""
     reader = LogReader(environment, arn, environment.time.now() - since)
@@ -100,7 +100,7 @@ class LogReader:
     A line that arrives up to a minute late is still found.
     """
 
-    def __init__(self, environment: ObservedEnvironment, arn: str, start: datetime) -> None:
+    def __init__(self, environment: OpenEnvironment, arn: str, start: datetime) -> None:
         self._environment = environment
         self._arn = arn
         self._start = start
@@ -143,7 +143,7 @@ class ErrorLines:
         return self._open.pop(line.stream)  # the line with the exception ends its traceback
 
 
-async def newest_error(environment: ObservedEnvironment, arn: str) -> tuple[str, ...]:
+async def newest_error(environment: OpenEnvironment, arn: str) -> tuple[str, ...]:
     """Return the newest error that the application has logged lately.
 
     Return nothing when there is none, or when the log cannot be read.
@@ -176,7 +176,7 @@ def error_in(lines: Iterable[LogLine], words: PlatformWords) -> tuple[str, ...]:
     return (*(block[own[-1] : own[-1] + 2] if own else ()), *block[end : end + 1])
 
 
-def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:
+def _shown(environment: OpenEnvironment, read: Lines) -> Iterator[LogLine]:
     """Yield lines in order of time, without secrets that the settings contain.
 
     An event with several lines becomes several lines.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from slipway.database_url import parts_of
-from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import OpenEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.local.inside import Database, started
 from slipway.postgres.datadir import cache
@@ -45,7 +45,7 @@ async def _run(kind: type[T], release: Unpacked, migrations: Migrations, databas
 
 
 def runner_of(
-    environment: ObservedEnvironment,
+    environment: OpenEnvironment,
     digest: str,
     *,
     deployment: str | None = None,
@@ -79,7 +79,7 @@ class DirectRunner:
     other `transactions`.
     """
 
-    environment: ObservedEnvironment
+    environment: OpenEnvironment
     digest: str
     url_variable: str | None = None
     transactions: str = ""
@@ -121,7 +121,7 @@ async def backend_of(aws: Aws, repository: str) -> HostBackend:
     return HostBackend(url=place.url, login=place.login, cache=cache())
 
 
-async def database_url(environment: ObservedEnvironment, url_variable: str | None, process: Mapping[str, str]) -> str:
+async def database_url(environment: OpenEnvironment, url_variable: str | None, process: Mapping[str, str]) -> str:
     """Return the URL of an environment's database. Raise BadInputError, whose text never contains the URL."""
     if url_variable is not None:
         if not process.get(url_variable):
@@ -138,7 +138,7 @@ async def database_url(environment: ObservedEnvironment, url_variable: str | Non
     )
 
 
-def service_variables(environment: ObservedEnvironment, url: str) -> dict[str, str]:
+def service_variables(environment: OpenEnvironment, url: str) -> dict[str, str]:
     """Return the variables for the service's env.py: the URL, plain values, and stand-ins for other secrets."""
     migrations = environment.settings.migrations
     return (

@@ -1,13 +1,13 @@
 """Refuse deployments to App Runner after a move. The ledger records which side has the traffic."""
 
-from slipway.environment.observed import NEWEST, ObservedEnvironment
+from slipway.environment.opened import NEWEST, OpenEnvironment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import Status, Verb
 from slipway.settings import AppRunnerEnvironment
 
 
-async def gone(environment: ObservedEnvironment) -> RefusedError | None:
+async def gone(environment: OpenEnvironment) -> RefusedError | None:
     """Return the refusal of a release on App Runner whose traffic has moved, or is moving, to ECS Express Mode.
 
     Otherwise return None.
@@ -29,7 +29,7 @@ async def gone(environment: ObservedEnvironment) -> RefusedError | None:
     )
 
 
-async def last_shift(environment: ObservedEnvironment) -> Release | Intent | None:
+async def last_shift(environment: OpenEnvironment) -> Release | Intent | None:
     """Return the newest deployment that shifted traffic or began to; None when the newest records have none."""
     contents = await environment.ledger.contents()
     records = await environment.ledger.newest_records(contents, NEWEST)

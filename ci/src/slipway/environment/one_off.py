@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from slipway.environment.observed import ObservedEnvironment, live_digest
+from slipway.environment.opened import OpenEnvironment, live_digest
 from slipway.errors import BadInputError
 from slipway.migration.output import secrets_in, without
 from slipway.records.command import CommandRun
@@ -15,7 +15,7 @@ from slipway.untrusted import printable
 
 
 async def run(
-    environment: ObservedEnvironment, command: Sequence[str], tell: Tell, heard: Callable[[str], None]
+    environment: OpenEnvironment, command: Sequence[str], tell: Tell, heard: Callable[[str], None]
 ) -> CommandRun:
     """Run a command and pass on each line that it prints. Raise SlipwayError when the task does not start.
 

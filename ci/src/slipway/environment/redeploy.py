@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment, abort
-from slipway.environment.observed import NEWEST, ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import NEWEST
 from slipway.environment.specification import restored
 from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.certificate import Certificate

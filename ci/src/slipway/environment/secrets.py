@@ -6,7 +6,7 @@ Values are never read, returned or recorded.
 import re
 from typing import Final
 
-from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
+from slipway.environment.opened import NO_DIGEST, OpenEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.checks import SecretList, SecretVersion
 from slipway.release.aws.references import parts_of_secret
@@ -17,7 +17,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MOST_BYTES: Final = 65536  # [M]
 
 
-async def secrets(environment: ObservedEnvironment) -> SecretList:
+async def secrets(environment: OpenEnvironment) -> SecretList:
     """Return whether each secret in the settings exists."""
     checks = await checks_of_secrets(environment.aws, environment.spec(NO_DIGEST))
     return SecretList(environment=environment.name, checks=checks)
@@ -32,7 +32,7 @@ def check_name(name: str) -> None:
         raise BadInputError("the secret's name is no name of a variable", "pass it alone; its value is asked for")
 
 
-async def set_secret(environment: ObservedEnvironment, name: str, value: str) -> SecretVersion:
+async def set_secret(environment: OpenEnvironment, name: str, value: str) -> SecretVersion:
     """Store a new version of the secret for a variable. When there is no secret, create SERVICE/VARIABLE."""
     check_name(name)
     if not value or len(value.encode()) > _MOST_BYTES:
@@ -51,7 +51,7 @@ async def set_secret(environment: ObservedEnvironment, name: str, value: str) ->
     )
 
 
-def _arn(environment: ObservedEnvironment, name: str) -> str | None:
+def _arn(environment: OpenEnvironment, name: str) -> str | None:
     """Return the ARN of the secret for a variable in the settings; None without one.
 
     Raise RefusedError for an SSM parameter, and for a single key of a secret.
@@ -69,7 +69,7 @@ def _arn(environment: ObservedEnvironment, name: str) -> str | None:
     return arn
 
 
-async def _put(environment: ObservedEnvironment, arn: str, value: str) -> str | None:
+async def _put(environment: OpenEnvironment, arn: str, value: str) -> str | None:
     """Return the id of a new version; None when there is no such secret."""
     put = environment.aws.call("secretsmanager", "put_secret_value", SecretId=arn, SecretString=value)
     answer = await or_absent(put, "ResourceNotFoundException")

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 from slipway.environment.logs import LogReader, is_error
-from slipway.environment.observed import ObservedEnvironment, digest_in, existing
+from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import digest_in, existing
 from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
 from slipway.records.logs import LogLine

@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from slipway.environment.observed import ObservedEnvironment
+from slipway.environment.opened import OpenEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.oci.registry import certificates
 from slipway.records.outcome import Outcome, Status
@@ -17,7 +17,7 @@ _SECONDS: Final = 10
 _URL: Final = re.compile(r"https://\S+|http://(?:127\.0\.0\.1|localhost)[:/]\S*")
 
 
-async def announce(environment: ObservedEnvironment, outcome: Outcome, tell: Tell, holder: str) -> None:
+async def announce(environment: OpenEnvironment, outcome: Outcome, tell: Tell, holder: str) -> None:
     """Post an outcome to the environment's webhook, if it has one. Report a failure as an event, without the URL."""
     reference = environment.own_settings.webhook
     if reference is None or outcome.status is Status.NOOP:
