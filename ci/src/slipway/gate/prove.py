@@ -180,7 +180,7 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
         yield f"{UNCOMPARED}: those of {few(list(unbuilt))}, which cannot be created ({next(iter(unbuilt.values()))})"
     if evidence.together.gap:
         yield evidence.together.gap
-    if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
+    if evidence.previous is None and Layer.PREVIOUS in evidence.layers and any(node.new for node in nodes):
         yield evidence.why_not_asked
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
     if guarded := _guarded(evidence):
