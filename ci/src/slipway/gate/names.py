@@ -12,13 +12,13 @@ _PART: Final = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 
 def few(things: Sequence[object]) -> str:
-    """Return the first three and the number of the others."""
+    """Return the first three items, and the number of the others."""
     more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
     return ", ".join(map(str, things[:_NAMED])) + more
 
 
 def line_of(names: Iterable[str], statements: Iterable[Statement]) -> int | None:
-    """Return the line of the statement with most of these names; None when no statement contains any."""
+    """Return the line of the statement that contains most of these names; None when no statement contains any."""
     bare = {name.replace('"', "").rpartition(".")[2] for name in names}
     matches = [(sum(name in statement.sql for name in bare), statement.line) for statement in statements]
     most, line = max(matches, key=lambda each: each[0], default=(0, None))
@@ -26,13 +26,16 @@ def line_of(names: Iterable[str], statements: Iterable[Statement]) -> int | None
 
 
 def is_table(qualified: str, spelled: str) -> bool:
-    """Whether a name with its schema denotes the table spelled with or without one; quotes do not matter."""
+    """Return whether a name with its schema means the same table as a name with or without schema.
+
+    Quotes are ignored.
+    """
     name, wanted = qualified.replace('"', ""), spelled.replace('"', "")
     return name == wanted if "." in wanted else bool(wanted) and name.endswith(f".{wanted}")
 
 
 def quoted_parts(qualified: str) -> list[str]:
-    """Split a qualified name into its parts, as SQL spells them."""
+    """Split a qualified name into its parts, with their quotes."""
     return _PART.findall(qualified)
 
 

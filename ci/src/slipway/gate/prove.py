@@ -1,4 +1,4 @@
-"""Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
+"""The answer to a question: a Proof from evidence and findings, or a Listing or models, which need no execution."""
 
 import platform
 import re
@@ -35,13 +35,13 @@ from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
 from slipway.records.words import counted
 
-# The locks of such a statement are known, and block no reader and no writer.
+# The locks of such a statement are known. They block neither readers nor writers.
 _CONCURRENTLY: Final = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 _GRANTED: Final = re.compile(r"[{,]([^=,]*)=([\w*]+)/")
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:
-    """Execute the history on a server; raises BadInputError when it cannot be executed."""
+    """Execute the history on a server. Raise BadInputError when it cannot be executed."""
     own_levels = read_levels(question.levels)
     today = date.fromisoformat(question.today) if question.today else datetime.now(tz=timezone.utc).date()
     with keeping_connections(server):
@@ -76,7 +76,7 @@ def prove(question: GateQuestion, server: URL) -> Proof:
 
 
 def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]:
-    """Yield the evidence of each database that env.py migrates, the first before the others are known."""
+    """Yield the evidence of each database that env.py migrates. The others are known only after the first."""
     first = gather(question, server)
     if question.baseline and len(first.environment.databases) > 1:
         raise BadInputError(
@@ -85,7 +85,7 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
         )
     yield first
     for place in range(1, len(first.environment.databases)):
-        # The previous release is asked in the first.
+        # The previous release is replayed in the first database only.
         yield gather(replace(question, previous=None, previous_required=False, keep=False), server, place)
 
 
@@ -138,7 +138,7 @@ def _coverage(evidence: Evidence) -> Coverage:
 
 
 def _chosen(past: History, skipped: Collection[str]) -> str:
-    """Describe which revisions are tested when none is, or when the gate chose; otherwise empty."""
+    """Return which revisions are tested, when the gate chose them or none is new; otherwise an empty text."""
     new = sum(node.new for node in past.nodes)
     old = len(past.nodes) - new
     run = sum(not node.new and node.id not in skipped for node in past.nodes)
@@ -154,7 +154,7 @@ def _chosen(past: History, skipped: Collection[str]) -> str:
 
 
 def _begun_on(baseline: str, past: History) -> str:
-    """Describe the schema that the history began on; empty for an empty database."""
+    """Return words on the schema on which the history began; empty for an empty database."""
     at = f", a schema at {few(past.begun)}; the revisions up to it were not executed" if past.begun else ""
     return f"{baseline}{at}"
 
@@ -164,7 +164,7 @@ def _is_skipped(evidence: Evidence, revision: str) -> bool:
 
 
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
-    """Yield one sentence for each part of the history that was not examined, the largest part first."""
+    """Yield a sentence for each part of the history that was not examined, the largest part first."""
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if evidence.history.is_empty:
         yield f"{UNCOMPARED}: no revision was executed, because {evidence.environment.relative(evidence.environment.script.dir)} has none"
@@ -192,9 +192,9 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
 
 
 def _unproven(evidence: Evidence) -> Iterator[str]:
-    """Yield what the layers could not test, in words that complete the verdict."""
+    """Yield the subjects that the layers could not test, in words for the end of a verdict."""
     if evidence.stairway is None or not evidence.stairway.is_complete:
-        return  # the verdict says so already
+        return  # the verdict already says so
     if evidence.models.gap:
         yield "models"
     if evidence.models.unbuilt:
@@ -221,13 +221,13 @@ def _unproven(evidence: Evidence) -> Iterator[str]:
 
 
 def _guarded(evidence: Evidence) -> list[str]:
-    """Return the new revisions that did nothing; one may concern another of several databases."""
+    """Return the new revisions that did nothing. With several databases, such a revision may belong to another one."""
     several = len(evidence.environment.databases) > 1
     return [] if several else [node.id for node in evidence.history.nodes if node.new and _did_nothing(evidence, node)]
 
 
 def _requests(question: GateQuestion) -> Iterator[str]:
-    """Yield what no statement shows: whether releases of several services still understand each other."""
+    """Yield sentences about requests between services, which the replay of statements does not test."""
     if question.calls:
         yield f"requests of the previous and of the new release to {', '.join(question.calls)}: only statements are replayed, none goes to another service"
     if question.called_by:
@@ -235,7 +235,7 @@ def _requests(question: GateQuestion) -> Iterator[str]:
 
 
 def _did_nothing(evidence: Evidence, node: Node) -> bool:
-    """Whether a revision ran and did nothing, because of a condition in its code that holds elsewhere."""
+    """Return whether a revision ran and did nothing, because a condition in its code was not met here."""
     if node.keeps_on_upgrade or evidence.stairway is None or Layer.TRACE not in evidence.layers:
         return False
     steps = evidence.stairway.steps[node.id]
@@ -244,7 +244,10 @@ def _did_nothing(evidence: Evidence, node: Node) -> bool:
 
 
 def _of_other_roles(evidence: Evidence) -> Iterator[str]:
-    """Yield the revisions after which other roles can do less: all statements ran as the owner of the tables."""
+    """Yield the revisions after which other roles have fewer rights.
+
+    The gate executes all statements as the tables' owner, so it does not notice this.
+    """
     steps = evidence.stairway.steps if evidence.stairway else {}
     new = [node.id for node in evidence.history.nodes if node.new and node.id in steps]
     if changed := [revision for revision in new if _takes_access(steps[revision].upgraded)]:
@@ -252,20 +255,23 @@ def _of_other_roles(evidence: Evidence) -> Iterator[str]:
 
 
 def _takes_access(change: Change) -> bool:
-    """Whether a revision takes from a role a permission on an object, or puts row-level security in force."""
+    """Return whether a revision takes a permission from a role, or enables row-level security."""
     before = {(line.kind, line.name): _access(line) for line in change.removed}
     return any(before.get((line.kind, line.name), set()) - _access(line) for line in change.added)
 
 
 def _access(line: Line) -> set[tuple[str, str]]:
-    """Return pairs of a role and a permission on an object, as of pg_class.relacl; every role has that of no row security."""
+    """Return pairs of a role and a permission on an object, as in pg_class.relacl.
+
+    Without row-level security, every role has the permission for all rows.
+    """
     words, _, granted = line.definition.partition("| owner ")
     pairs = {(role, each) for role, letters in _GRANTED.findall(granted) for each in letters.replace("*", "")}
     return pairs if "row security" in words else pairs | {("", "all rows")}
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:
-    """List the revisions as alembic reads them; raises BadInputError."""
+    """List the revisions as alembic reads them. Raise BadInputError when it cannot."""
     if question.check_server:
         server_version(server)
     environment = environment_of(question, server)
@@ -276,7 +282,7 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 
 
 def models_of(question: GateQuestion, server: URL) -> Previous:
-    """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
+    """Run env.py on an empty database, and return the models that it names. Raise BadInputError when there are none."""
     with keeping_connections(server):
         server_version(server)
         environment = environment_of(question, server)
@@ -303,7 +309,7 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
 
 
 def _check_apart(folder: str) -> None:
-    """Raise BadInputError if this process has imported from a folder, except from a virtual environment in it."""
+    """Raise BadInputError if this process has imported a file from a folder, unless the file is in a virtual environment there."""
     files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
     if strange := [file for file in files if file.startswith(f"{folder}/") and not file.startswith(f"{sys.prefix}/")]:
         raise BadInputError(f"{strange[0]} is of another release", "install the service, but not as an editable one")

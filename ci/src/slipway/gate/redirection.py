@@ -1,8 +1,9 @@
-"""Connections that the service's code opens beneath SQLAlchemy, or in another process, redirected to the gate's database.
+"""Redirect connections that the service's code opens without SQLAlchemy, or in another process, to the gate's database.
 
-SQLAlchemy's events do not see a `creator`, a pool of the project's own, a driver that a revision calls itself, or a program that it starts. So
-the drivers' own functions are wrapped when they are imported; programs inherit variables, and Python in them wraps its drivers, too
-(python_startup/sitecustomize.py). Only the standard library is imported here: such a process may be of another environment.
+SQLAlchemy's events do not see a `creator`, a pool of the project, a driver that a revision calls itself, or a program
+that it starts. So the drivers' functions are wrapped when they are imported. Programs inherit variables, and Python
+programs wrap their drivers, too (python_startup/sitecustomize.py). This module imports only the standard library,
+because such a program may run in another virtual environment.
 """
 
 import inspect
@@ -32,7 +33,7 @@ Wrap = Callable[..., Any]
 _HERE: Final = str(Path(__file__).parent / "python_startup")  # the folder of sitecustomize.py
 _VARIABLE: Final = "SLIPWAY_LED"
 _URL: Final = re.compile(r"\b(postgres(?:ql)?(?:\+\w+)?)://[^\s'\"]*")
-# Variables of libpq that would lead elsewhere even when a host is named.
+# Variables of libpq that would lead to another server even when a host is set.
 _ELSEWHERE: Final = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE", "PGSSLMODE", "PGTARGETSESSIONATTRS")
 
 _CLIENTS: Final = frozenset(
@@ -45,10 +46,10 @@ _TAKES_VALUE: Final = re.compile(
     r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
 )
 _PYTHON: Final = re.compile(r"python[\d.]*")
-# Flags of Python with which it leaves out sitecustomize.py, or the variable that names its folder.
+# Flags with which Python ignores sitecustomize.py, or the variable with its folder.
 _ALONE: Final = re.compile(r"-[bBdiOPqRsuvx]*[EIS]\w*")
 _CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
-_ENV: Final = 9  # the position of `env` among the arguments of Popen after the first
+_ENV: Final = 9  # the position of `env` among Popen's arguments after the first
 _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
 
 
@@ -57,7 +58,7 @@ class Place:
     """A database on a server.
 
     - security: parameters of libpq such as sslmode.
-    - session: settings with which the sessions of started programs begin, such as their role.
+    - session: settings at the beginning of started programs' sessions, such as their role.
     """
 
     host: str
@@ -70,11 +71,11 @@ class Place:
 
     @property
     def named(self) -> dict[str, str]:
-        """Return the place as a client of Postgres may name it."""
+        """Return the place in the arguments of a Postgres client."""
         return {"host": self.host, "port": str(self.port), "dbname": self.database}
 
     def parameters(self, driver: str) -> Parameters:
-        """Return the place as a driver's function takes it."""
+        """Return the place in the parameters of a driver's function."""
         credentials = {"user": self.user, "password": self.password}
         common = {"port": self.port, **{name: value for name, value in credentials.items() if value}}
         if driver in ("psycopg", "psycopg2"):
@@ -87,26 +88,26 @@ class Place:
         return {"host": self.host, "database": self.database, **common, **encrypted}
 
     def with_session(self, driver: str, parameters: Parameters) -> Parameters:
-        """Return a driver's parameters of a session that begins with our settings."""
+        """Return a driver's parameters for a session that begins with our settings."""
         if driver in ("psycopg", "psycopg2"):
             return {**parameters, "options": self.options(parameters.get("options") or os.environ.get("PGOPTIONS", ""))}
         name = "server_settings" if driver == "asyncpg" else "startup_params"
         return {**parameters, name: {**self.session, **(parameters.get(name) or {})}}
 
     def options(self, own: str) -> str:
-        """Return libpq's options of a session that begins with our settings; those of its `own` win."""
+        """Return libpq's options for a session that begins with our settings. Its `own` settings take precedence."""
         ours = " ".join(f"-c {name}={value}" for name, value in self.session.items())
         return own if ours in own else f"{ours} {own}".strip()
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return the place as libpq's variables."""
+        """Return the place in libpq's variables."""
         named = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
         security = {f"PG{name.upper()}": value for name, value in self.security.items()}
         return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
 
     def url(self, scheme: str, *, secret: bool) -> str:
-        """Return the URL, with the password only if it is `secret`, which keeps it out of output."""
+        """Return the URL. It contains the password only with `secret`, so that output does not show it."""
         password = f":{quote(self.password, safe='')}" if self.password and secret else ""
         at = f"{scheme}://{quote(self.user, safe='')}{password}@"
         if self.host.startswith("/"):
@@ -115,10 +116,10 @@ class Place:
 
 
 class _Process:
-    """Where this process redirects connections now, whether its functions are wrapped, how many programs it started, and what it refused."""
+    """The state of this process: where connections are redirected, whether functions are wrapped, how many programs it started, and the refused ones."""
 
     place: Callable[[], Place | None] = staticmethod(lambda: None)
-    is_started = False  # by the service's code, and not the gate
+    is_started = False  # whether the service's code, not the gate, started this process
     wrapped = False
     programs = 0
     refused: list[BadInputError] = []  # noqa: RUF012 -- one of a process
@@ -126,9 +127,11 @@ class _Process:
 
 @contextmanager
 def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
-    """Lead the connections of this process and of programs that it starts to a place, except those of an exempt thread; raises BadInputError.
+    """Redirect the connections of this process, and of programs that it starts, to a place.
 
-    The error is raised at the end, too: the service's code may have caught it.
+    Exclude those of an exempt thread.
+    Raise BadInputError for a connection that cannot be redirected, and again at the end, because the service's code may
+    have caught it.
     """
     _wrap()
     outer, _Process.place = _Process.place, lambda: None if exempt() else place
@@ -152,7 +155,7 @@ def programs_started() -> int:
 
 
 def redirect_from_environment() -> None:
-    """Lead the connections of this process to the database that the gate has named in its variables, if any."""
+    """Redirect the connections of this process to the database in the gate's variable, if that is set."""
     if text := os.environ.get(_VARIABLE):
         place = Place(**json.loads(text))
         _wrap()
@@ -168,7 +171,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
 
 
 def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Return the variables that name the database: libpq's, and those that hold a URL of Postgres."""
+    """Return the variables for the database: libpq's, and those whose value is a URL of Postgres."""
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
     urls = {
         name: _redirected_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)
@@ -178,9 +181,10 @@ def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
 
 
 def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Return the variables of a program, with those that name the database and without those that lead elsewhere.
+    """Return a program's variables, with those for the database and without those that lead elsewhere.
 
-    The options of its sessions are not among those of this process, because the gate's own sessions would take them, too.
+    The options of its sessions are not in this process's variables, because the gate's own sessions would use them,
+    too.
     """
     kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
     options = place.options(environment.get("PGOPTIONS", ""))
@@ -188,7 +192,7 @@ def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
 
 
 def _redirected_text(text: str, place: Place, *, secret: bool = False) -> str:
-    """Replace the URLs of Postgres in a text; every process of the machine can read arguments, but not variables."""
+    """Replace the URLs of Postgres in a text. Every process on the machine can read arguments, but not variables."""
     return _URL.sub(lambda url: place.url(url[1], secret=secret), text)
 
 
@@ -196,7 +200,7 @@ def _redirected_text(text: str, place: Place, *, secret: bool = False) -> str:
 
 
 def _wrap() -> None:
-    """Wrap the drivers that are imported, and the others as soon as they are."""
+    """Wrap the drivers that are imported, and others when they are imported."""
     if _Process.wrapped:
         return
     _Process.wrapped = True
@@ -212,7 +216,7 @@ def _wrap() -> None:
 
 
 class _AfterImport:
-    """Wraps a driver at the end of its import."""
+    """A hook that wraps a driver at the end of its import."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None) -> ModuleSpec | None:
@@ -230,7 +234,7 @@ class _AfterImport:
 
 
 def _redirected(driver: str, parameters: Parameters) -> Parameters | None:
-    """Return a driver's parameters with the gate's database, None while connections are not redirected."""
+    """Return a driver's parameters with the gate's database; None while connections are not redirected."""
     place = _Process.place()
     if place is None:
         return None
@@ -254,7 +258,10 @@ def _wrap_psycopg(psycopg: Any) -> None:
 
 
 def _wrap_pgconn(psycopg: Any) -> None:
-    """Redirect connections past psycopg, whose sessions begin with our settings, because none of their statements is seen."""
+    """Redirect connections below psycopg.
+
+    Their sessions begin with our settings, because none of their statements is seen.
+    """
     beneath = psycopg.pq.PGconn
 
     def wrapped(name: str) -> Any:
@@ -265,7 +272,7 @@ def _wrap_pgconn(psycopg: Any) -> None:
             given = psycopg.conninfo.conninfo_to_dict(conninfo.decode())
             named = {name: value for name, value in given.items() if name not in PLACE} | place.parameters("psycopg")
             redirected = place.with_session("psycopg", named)
-            del redirected["prepare_threshold"]  # psycopg's own
+            del redirected["prepare_threshold"]  # this parameter is psycopg's, not libpq's
             return original(psycopg.conninfo.make_conninfo(**redirected).encode())
 
         return classmethod(connect)
@@ -337,7 +344,7 @@ def _is_by_psycopg() -> bool:
 
 
 def _wrap_other(driver: Any) -> None:
-    """Refuse the connections of a driver that takes its place in a form of its own."""
+    """Refuse the connections of a driver whose parameters are in another form."""
     original = driver.connect
 
     @wraps(original)
@@ -379,7 +386,10 @@ def _led_start(original: Wrap) -> Wrap:
 
 
 def _led_program(original: Wrap) -> Wrap:
-    """Wrap a function that starts a program, or replaces this process by one; `os.spawn…` and `os.exec…` call these, too."""
+    """Wrap a function that starts a program or replaces this process.
+
+    `os.spawn…` and `os.exec…` call these functions, too.
+    """
 
     @wraps(original)
     def start(path: Any, arguments: Any, env: Any, **parameters: Any) -> Any:
@@ -410,7 +420,7 @@ def _led_system(original: Wrap) -> Wrap:
 
 
 def _redirected_arguments(arguments: Any, place: Place) -> Any:
-    """Replace URLs in a program's arguments; raises BadInputError when a client of Postgres names another place."""
+    """Replace URLs in a program's arguments. Raise BadInputError when a Postgres client names another place."""
     if isinstance(arguments, str):
         redirected: Any = _redirected_text(arguments, place)
         words = _words(redirected)
@@ -436,7 +446,7 @@ def _redirected_arguments(arguments: Any, place: Place) -> Any:
 
 
 def _refused(what: str, next_step: str) -> BadInputError:
-    """Return an error that is raised again at the end, and keep it for that."""
+    """Return an error, and keep it so that it is raised again at the end."""
     refused = BadInputError(what, next_step)
     _Process.refused.append(refused)
     return refused
@@ -454,7 +464,7 @@ def _words(text: Any) -> list[str]:
 
 
 def _other_place(client: str, words: Sequence[str], place: Place) -> str:
-    """Return how a client's arguments name another server or database than the gate's, or an empty text."""
+    """Return how a client's arguments name another server or database than the gate's; otherwise an empty text."""
     rest, databases, others = takewhile(lambda word: word not in _ENDS_COMMAND, words), 0, list[str]()
     for word in rest:
         if match := _NAMES_PLACE.fullmatch(word):
@@ -466,7 +476,7 @@ def _other_place(client: str, words: Sequence[str], place: Place) -> str:
             continue
         else:  # psql's first bare argument is the database
             name, value, databases = "dbname", word, 1
-        if _URL.match(value):  # redirected already
+        if _URL.match(value):  # already redirected
             continue
         named = _CONNINFO.findall(value) if "=" in value else [(_LONG.get(name, name), value)]
         others += [f"{key}={text}" for key, text in named if place.named.get(key) != text]

@@ -1,7 +1,7 @@
 """The steps of revisions as alembic runs them, and the databases in which layers run them.
 
-A replica is only ever upgraded, and layers that start in the middle of a history copy it. So a history with many failing revisions costs one
-more pass, not one for each failure.
+A replica is only ever upgraded, and layers that start in the middle of a history copy it. So a history with many
+failing revisions costs one more pass, instead of one for each failure.
 """
 
 import os
@@ -36,7 +36,10 @@ AGAIN: Final = "again"
 
 
 def run(environment: Environment, steps: Steps, **overrides: object) -> Options:
-    """Run env.py with these steps and return the options of its `context.configure`; raises TookTooLongError, too."""
+    """Run env.py with these steps, and return the options of its `context.configure`.
+
+    Raise env.py's errors, and TookTooLongError.
+    """
     env_py = environment.relative(str(environment.script.env_py_location))
     with within(environment.timeout, env_py), watching(before=_note_change), as_in_production():
         return environment.run(steps, **overrides)
@@ -52,10 +55,10 @@ def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
 
 
 def by_itself(environment: Environment, node: Node, step: RevisionStep) -> RevisionStep:
-    """Run a step in a transaction of its own, also when env.py has begun one for all; then alembic commits nothing.
+    """Run a step in a transaction of its own, even when env.py has begun one for all steps and alembic commits nothing.
 
-    Earlier revisions are committed below SQLAlchemy, which refuses a commit within `with connection.begin()`. So their locks do not count
-    for this revision, and they survive its failure.
+    Earlier revisions are committed below SQLAlchemy, which refuses a commit within `with connection.begin()`. So their
+    locks do not count for this revision, and they survive its failure.
     """
     function = step.migration_fn
 
@@ -76,7 +79,7 @@ def commit_beneath(context: MigrationContext) -> None:
 
 
 def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
-    """Return a step that runs in the current transaction; the second upgrade starts as in a run of its own."""
+    """Return a step that runs in the current transaction. The second upgrade starts as it would in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
     function = made.migration_fn
@@ -94,13 +97,13 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
 
 
 def version_table_of(context: MigrationContext) -> str:
-    """Return alembic's own table as env.py names it, with its schema if env.py names one."""
+    """Return alembic's own table with the name, and schema if any, that env.py gives it."""
     schema = context.version_table_schema
     return f"{schema}.{context.version_table}" if schema else context.version_table
 
 
 def within_timeout(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
-    """Limit the time of a step, and leave everything else as alembic runs it."""
+    """Limit the time of a step, which alembic otherwise runs as always."""
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
@@ -114,7 +117,10 @@ def within_timeout(environment: Environment, revision: str, step: RevisionStep) 
 
 @contextmanager
 def _in_this_process() -> Iterator[None]:
-    """End a fork that a revision left in the block: it shares its parent's connection, and no process waits for it."""
+    """End a fork that a revision left running in the block.
+
+    It shares its parent's connection, and no process waits for it.
+    """
     process = os.getpid()
     try:
         yield
@@ -124,28 +130,31 @@ def _in_this_process() -> Iterator[None]:
 
 
 class Interrupted(BaseException):
-    """An interruption of a revision; like a power failure, no revision catches it."""
+    """An interruption of a revision. Like a power failure, no revision can catch it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """Where a history starts on a server: an empty database, the `initial` schema, or a `template` that has the `old` first revisions."""
+    """The start of a history on a server: an empty database, the `initial` schema, or a `template` that contains the `old` first revisions."""
 
     history: History
     environment: Environment
     server: URL
-    extensions: tuple[str, ...]  # that the revisions need
-    role: Role  # that runs them
-    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column, for rows
+    extensions: tuple[str, ...]  # extensions that the revisions need
+    role: Role  # the role that runs the revisions
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values for rows, by table.column
     initial: InitialSchema | None = None
     template: URL | None = None
     old: int = 0
-    # Copies of the template with rows, by whether these are plain.
+    # Copies of the template with rows, by whether the rows are plain.
     filled: Mapping[bool, URL] = field(default_factory=dict)
 
     @contextmanager
     def database(self, filled: URL | None = None) -> Iterator[URL]:
-        """Create a database in this state for the block, or a copy of a filled one; raises BadInputError."""
+        """Create a database in this state for the block, or a copy of a filled one.
+
+        Raise BadInputError when this fails.
+        """
         template = filled or self.template
         with copy(self.server, template) if template else fresh(self.server, self.extensions, self.role) as url:
             yield url
@@ -158,7 +167,7 @@ class Baseline:
 
 
 class Replica:
-    """The state after the first revisions of a history: that of the baseline, or from its first upgrade on a database of its own."""
+    """The state before a revision, in a database that is upgraded from the baseline as far as needed."""
 
     def __init__(self, baseline: Baseline, databases: ExitStack) -> None:
         self.history, self.environment, self.samples = baseline.history, baseline.environment, baseline.samples
@@ -168,13 +177,16 @@ class Replica:
         self._done = baseline.old
 
     def filled(self, node: Node, *, plain: bool) -> URL | None:
-        """Return the template with rows in the state before a revision, if there is one."""
+        """Return the template with rows for the state before a revision, if there is one."""
         begins = [each.id for each in self.history.nodes[self._baseline.old :][:1]]
         return self._baseline.filled.get(plain) if begins == [node.id] else None
 
     @contextmanager
     def before(self, node: Node, filled: URL | None = None) -> Iterator[URL]:
-        """Create a database in the state before a revision for the block, or a copy of a filled one; raises RefusedError when an earlier one fails."""
+        """Create a database in the state before a revision for the block, or a copy of a filled one.
+
+        Raise RefusedError when an earlier revision fails.
+        """
         position = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
         if position > self._done:
             self._url = self._url or self._databases.enter_context(self._baseline.database())
@@ -185,18 +197,18 @@ class Replica:
             yield database
 
     def copied(self, database: URL) -> AbstractContextManager[URL]:
-        """Copy a database of the gate for a block."""
+        """Copy one of the gate's databases for a block."""
         return copy(self._baseline.server, database)
 
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
-    """Run some revisions in a database; return the error in one line, or None."""
+    """Run some revisions in a database. Return the error in one line, or None."""
     error = error_of_upgrade(environment, database, nodes)
     return sentence(error) if error else None
 
 
 def error_of_upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> BaseException | None:
-    """Run some revisions in a database; return the error, or None."""
+    """Run some revisions in a database. Return the error, or None."""
     if not nodes:
         return None
 
@@ -208,7 +220,7 @@ def error_of_upgrade(environment: Environment, database: URL, nodes: Sequence[No
 
 
 def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
-    """Return the revisions of a database; raises BadInputError when env.py fails."""
+    """Return the heads of a database. Raise BadInputError when env.py fails."""
     seen: list[str] = []
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
@@ -221,7 +233,7 @@ def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
 
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
-    """Run env.py with these steps in a database, each committed at its end; return the error in one line, or None."""
+    """Run env.py with these steps in a database, and commit each step. Return the error in one line, or None."""
     error = _error_of_walk(environment, database, steps)
     return sentence(error) if error else None
 
@@ -241,7 +253,7 @@ def _error_of_walk(environment: Environment, database: URL, steps: Steps) -> Bas
 
 
 class _Process:
-    """Whether this process and its forks report their progress."""
+    """Whether this process and its forks report progress."""
 
     enabled = False
 
@@ -252,8 +264,8 @@ def report_progress() -> None:
 
 
 def report(layer: Layer, revision: str, of: int) -> None:
-    """Report that a layer begins to examine a revision, one `of` as many."""
+    """Report that a layer begins to examine a revision, one of `of` revisions."""
     if _Process.enabled:
         line = PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=of), indent=None)
-        with suppress(OSError):  # a revision may have closed it
+        with suppress(OSError):  # a revision may have closed standard error
             os.write(2, line.encode())  # env.py may have replaced sys.stderr; one write keeps lines of forks apart

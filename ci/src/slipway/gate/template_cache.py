@@ -1,7 +1,8 @@
-"""The state after the old revisions, built once per run and copied by every layer that examines the new ones.
+"""A template of the database after the old revisions.
 
-On a server that persists, the template stays there under the hash of everything that built it, with the results of the stairway: the next run
-executes the new revisions only.
+It is built once per run, and copied by every layer that examines the new ones.
+On a server that persists, the template remains under a name with the hash of its inputs, together with the stairway's
+results. The next run then executes only the new revisions.
 """
 
 import base64
@@ -41,9 +42,9 @@ _ROLES = text("SELECT count(*) FROM pg_roles")
 
 @contextmanager
 def after_old(empty: Baseline) -> Iterator[tuple[Baseline, Mapping[str, Steps]]]:
-    """Run the old revisions, and yield the baseline after them and their results.
+    """Run the old revisions. Yield the baseline after them, and their results.
 
-    When they fail, or create roles, which are the server's, it is the empty baseline, and there are no results.
+    When they fail, or create roles, which belong to the server, yield the empty baseline and no results.
     """
     if not (old := empty.history.before_new):
         yield empty, {}
@@ -59,7 +60,7 @@ def after_old(empty: Baseline) -> Iterator[tuple[Baseline, Mapping[str, Steps]]]
 
 
 class TemplateCache:
-    """The template of one history on its server, with the stairway's results of the old revisions in its comment."""
+    """The template of one history on its server. Its comment contains the stairway's results for the old revisions."""
 
     def __init__(self, empty: Baseline, postgres: str) -> None:
         self._empty = empty
@@ -67,12 +68,12 @@ class TemplateCache:
         self._name = f"{_PREFIX}{_digest(self._old, empty, postgres)[:24]}"
 
     def find(self) -> tuple[Baseline, Mapping[str, Steps]] | None:
-        """Return the cached baseline and results, None on a miss."""
+        """Return the cached baseline and results; None when they are not cached."""
         named = {"name": self._name}
         comment = with_connection(self._empty.server, lambda connection: connection.scalar(_COMMENT, named))
         try:
             steps = _unpacked(comment) if comment else {}
-        except (ValueError, TypeError, AttributeError, zlib.error):  # written by another version of slipway
+        except (ValueError, TypeError, AttributeError, zlib.error):  # another version of slipway wrote the comment
             return None
         if steps.keys() != {node.id for node in self._old}:
             return None
@@ -80,7 +81,7 @@ class TemplateCache:
         return replace(self._empty, template=template, old=len(self._old)), steps
 
     def store(self, template: URL, steps: Mapping[str, Steps]) -> None:
-        """Store a template and its results, and drop all others."""
+        """Store a template and its results, and drop all other templates."""
         comment = _packed({node.id: steps[node.id] for node in self._old})
         with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
 
@@ -95,7 +96,10 @@ class TemplateCache:
         return f"{self._name}_{'plain' if plain else 'rows'}"
 
     def filled(self, baseline: Baseline, search_path: str, version_table: str) -> Baseline:
-        """Return the baseline with templates that hold rows, made when they are missing; without them each layer fills its own database."""
+        """Return the baseline with templates that have rows.
+
+        Create them when they are missing; without them, each layer would fill its own database.
+        """
         url = self._empty.server
         filled = dict(self.with_known_rows(baseline).filled)
 
@@ -119,7 +123,10 @@ class TemplateCache:
 
 
 def _packed(steps: Mapping[str, Steps]) -> str:
-    """Encode without quotes, colons and per cent signs, which drivers would interpret; old revisions have neither failures nor traced statements."""
+    """Encode results without quotes, colons and percent signs, which drivers would interpret.
+
+    Old revisions have neither failures nor traced statements.
+    """
     plain = {
         revision: {
             step: [each.fingerprints[step], _plain(change.added), _plain(change.removed)]
@@ -135,7 +142,7 @@ def _plain(lines: Iterable[Line]) -> list[tuple[str, str, str]]:
 
 
 def _unpacked(comment: str) -> Mapping[str, Steps]:
-    """Decode; the general reader of records would take ten times as long."""
+    """Decode results. The general reader of records would take ten times as long."""
     plain = json.loads(zlib.decompress(base64.b64decode(comment)))
     return {
         revision: Steps(
@@ -151,7 +158,7 @@ def _lines(plain: Iterable[tuple[str, str, str]]) -> tuple[Line, ...]:
 
 
 def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
-    """Hash the inputs of a template: which revisions are old, the files that they depend on, settings, versions."""
+    """Return a hash of a template's inputs: which revisions are old, the files on which they depend, settings, versions."""
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
     config = empty.environment.config
     called = (config.config_ini_section, *(config.cmd_opts.x or () if config.cmd_opts else ()))
@@ -165,9 +172,9 @@ def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
 
 
 def _files(empty: Baseline, old: Sequence[Node]) -> set[str]:
-    """Return the files that old revisions depend on; imports inside their functions are not known before they run.
+    """Return the files on which old revisions depend. Imports inside of their functions are unknown before they run.
 
-    They are texts, because a long history has hundreds of files, and making a path takes thirty times as long.
+    The files are texts, because a long history has hundreds of them and making a path takes thirty times as long.
     """
     environment, script = empty.environment, empty.environment.script
     folders: tuple[str | Path, ...] = (script.dir, *script._version_locations)  # noqa: SLF001 -- one folder or several

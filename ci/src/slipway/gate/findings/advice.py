@@ -21,7 +21,7 @@ _KEY: Final = re.compile(r"(?:FOREIGN|PRIMARY) KEY \((?P<columns>[^)]+)\)")
 _INDEXED: Final = re.compile(r" ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.*?)\)(?: INCLUDE| WITH| WHERE|$)")
 
 
-_COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # by the column's definition in the catalog
+_COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # patterns for the column's definition in the catalog
     rules.JSON: re.compile(r"json(\[\])?(?= |\Z)"),
     rules.PADDED: re.compile(r"character\("),
     rules.WITHOUT_ZONE: re.compile(r"timestamp(\(\d\))? without time zone"),
@@ -30,7 +30,7 @@ _COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # by the column's definitio
 
 
 def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding]:
-    """Yield the findings on what one revision added; `at_head` are the lines of the catalog at the head."""
+    """Yield the findings on one revision's additions. `at_head` are the lines of the catalog at the head."""
     added, end = steps.upgraded.added, tuple(at_head)
     yield from _mixed_concerns(node, steps.statements)
     for rule, lines in (
@@ -59,7 +59,10 @@ def _tables(statements: Sequence[Statement]) -> list[str]:
 
 
 def _is_indexed(line: Line, end: Iterable[Line]) -> bool:
-    """Return whether an index of the table starts with the foreign key's columns, in any order; True for other lines."""
+    """Return whether an index of the table starts with the foreign key's columns, in any order.
+
+    Return True for other lines.
+    """
     if line.kind != "foreign key" or not (key := _KEY.match(line.definition)):
         return True
     columns, table = _names(key["columns"]), line.name.rpartition(".")[0]
@@ -71,7 +74,7 @@ def _is_indexed(line: Line, end: Iterable[Line]) -> bool:
 
 
 def _index_for(line: Line) -> str:
-    """Return the code that makes the index which a foreign key lacks."""
+    """Return the code that creates the missing index for a foreign key."""
     schema, table, _ = parts(line.name)
     key = _KEY.match(line.definition)
     columns = columns_of(key["columns"]) if key else []
@@ -84,7 +87,7 @@ def _index_for(line: Line) -> str:
 
 
 def _is_small_key(line: Line, added: Iterable[Line]) -> bool:
-    """Return whether it is a primary key of one integer column with a sequence."""
+    """Return whether a line is a primary key of one integer column with a sequence."""
     key = _KEY.match(line.definition) if line.kind == "primary key" else None
     column = f"{line.name.rpartition('.')[0]}.{key['columns']}" if key else ""
     return any(

@@ -1,1 +1,4 @@
-"""The layers of the gate, the stairway first, the others beside one another: each executes every revision, or every new one, to answer one question."""
+"""The layers of the gate.
+
+Each executes all revisions, or all new ones, to answer one question. The stairway is first; the others run in parallel.
+"""

@@ -1,7 +1,7 @@
 """Backfills that start over, and loops that write all rows of a table in parts within one transaction.
 
-Backfills run outside a transaction, batch by batch: a second run after an interruption must skip the finished rows. So each statement is executed
-once more at the end of the revision, and rolled back.
+Backfills run outside of a transaction, batch by batch. After an interruption, a second run must skip the finished rows.
+So the gate executes each statement once more at the end of the revision, and rolls it back.
 """
 
 import re
@@ -25,7 +25,7 @@ _ONE_TABLE = re.compile(r'\A\s*UPDATE\s+(?:ONLY\s+)?(?P<table>[\w."]+)', re.IGNO
 
 @dataclass(frozen=True)
 class Backfill:
-    """A statement that wrote rows outside a transaction, with its parameters in the driver's form."""
+    """A statement that wrote rows outside of a transaction, with its parameters in the driver's form."""
 
     sql: str
     parameters: Any
@@ -81,9 +81,10 @@ class Loop:
 
 @contextmanager
 def recording_loops(node: Node, filled: Mapping[str, int], loops: list[Loop]) -> Iterator[None]:
-    """Record the lines on which alembic's session writes all rows of a table in parts; `filled` has the number of rows of each table.
+    """Record the lines on which alembic's session writes all rows of a table in parts.
 
-    Statements that match no row do not count: a revision may loop over a list of its own.
+    `filled` has the number of rows of each table.
+    Statements that match no row do not count, because a revision may loop over a list of its own.
     """
     written: Counter[tuple[int, str]] = Counter()
     before = 0
@@ -109,6 +110,6 @@ def recording_loops(node: Node, filled: Mapping[str, int], loops: list[Loop]) ->
 
 
 def _is_another(execution: Execution) -> bool:
-    """Whether the session is not alembic's: one of the revision's own may commit each row."""
+    """Return whether the session is not alembic's. A revision's own session may commit each row."""
     connection = op.get_context().connection
     return connection is None or connection.closed or execution.session.key is not driver_of(connection.connection)

@@ -1,7 +1,8 @@
-"""Candidates for the value of a column, as SQL expressions: the ordinary value of a row first, then those that its checks suggest.
+"""Candidates for the value of a column, as SQL expressions.
 
-Nothing here decides: Postgres accepts or refuses each candidate. The ordinary value depends on the type and the row's number only:
-the texts of the first two rows are short, those of the others as long as people write into a column.
+The ordinary value of a row comes first, then values that the column's checks suggest.
+Postgres decides, by accepting or refusing each candidate. The ordinary value depends only on the type and the row's
+number. The texts of the first two rows are short; those of the others are as long as texts that people enter.
 """
 
 import json
@@ -13,16 +14,16 @@ from itertools import pairwise, zip_longest
 from slipway.gate.layers.patterns import example, like
 from slipway.gate.measure.session import literal
 
-_LONG = 40  # characters of an ordinary text, where the type has room
+_LONG = 40  # characters of an ordinary text, where the type has room for it
 _SHORT_ROWS = 2
-_LONGEST_ASKED = 1_000  # of texts for a check of their length
+_LONGEST_ASKED = 1_000  # characters of texts for a check of their length
 _MOST_ELEMENTS = 10
 _LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _DAY = re.compile(r"(\d{4}-\d\d-)(\d\d)(.*)")
 _TEXTS = {"bpchar", "citext", "name", "text", "varchar"}
-_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # which checks on text often require
-# The ordinary value of row number N: by the name of a type, then by pg_type's category.
+_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # forms that checks on text often require
+# The ordinary value of row number N, by the name of a type, then by pg_type's category.
 _BY_TYPE = {
     "box": "({row}.5,{row}.5),({row},{row})",
     "bytea": "\\x0{row}",
@@ -59,7 +60,7 @@ _BY_CATEGORY = {
     "B": "{truth}",
     "D": "2026-01-0{row}",
     "I": "10.0.0.{row}",
-    "N": "700{row}",  # above the keys of rows that revisions insert
+    "N": "700{row}",  # larger than the keys of rows that revisions insert
     "S": "v{row}",
     "T": "{row} days",
 }
@@ -67,10 +68,14 @@ _BY_CATEGORY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Type:
-    """A type as pg_type describes it, with the type under a domain in place of the domain.
+    """A type in pg_type. A domain is replaced by the type under it.
 
-    - name: for a cast. own: of the type under a domain, without a modifier. width: the numbers of its modifier, as in bit(4).
-    - element: of an array or a range. parts: of a composite type. brief: texts of all rows are short.
+    - name: the type's name for a cast.
+    - own: the name of the type under a domain, without a modifier.
+    - width: the numbers of the type's modifier, as in bit(4).
+    - element: the element type of an array or a range.
+    - parts: the types of a composite type's fields.
+    - brief: whether the texts of all rows are short.
     """
 
     name: str
@@ -91,7 +96,7 @@ class Type:
         return self.of(literal(text))
 
     def range(self, low: str, high: str) -> str:
-        """Return a range, or a multirange of one."""
+        """Return a range, or a multirange with one range."""
         inner = self.element
         single = inner is not None and inner.category == "R"
         return self.of(f"{self.own}({low})" if single else f"{self.own}({low}, {high})")
@@ -116,12 +121,12 @@ class Hints:
             yield from (number, number + 1, number - 1)
 
     def sizes(self) -> list[int]:
-        """Return the lengths of text that a check may require."""
+        """Return the text lengths that a check may require."""
         return [int(size) for size in dict.fromkeys(self.around()) if 0 < size <= _LONGEST_ASKED]
 
 
 def ordinary(kind: Type, row: int) -> str | None:
-    """Return the expression of a value where there is no condition; None for an unknown type."""
+    """Return the expression of a value for a column without conditions; None for an unknown type."""
     if kind.parts:
         return kind.of(f"ROW({', '.join(ordinary(part, row) or 'NULL' for part in kind.parts)})")
     if kind.element:
@@ -134,7 +139,7 @@ def ordinary(kind: Type, row: int) -> str | None:
 
 
 def candidates(kind: Type, row: int, hints: Hints) -> list[str]:
-    """Return different expressions, the ordinary one first; the order of the others differs by row."""
+    """Return different expressions, the ordinary one first. The order of the others differs by row."""
     others = list(dict.fromkeys(_Others(kind, row, hints).expressions()))
     begin = (row - 1) % len(others) if others else 0
     first = ordinary(kind, row)
@@ -164,13 +169,13 @@ def _long_enough(text: str, kind: Type, row: int) -> str:
 
 
 def _fitting(digits: int, row: int) -> str:
-    """Return a numeric with so many digits before the point at most."""
+    """Return a number with at most `digits` digits before the point."""
     return f"700{row}.25" if digits > len("700") else str(row) if digits > 0 else f"0.{'0' * -digits}{row}"
 
 
 @dataclass(frozen=True)
 class _Others:
-    """The values of one row that the literals in a column's conditions suggest, and others that conditions often allow."""
+    """The values for one row that the literals in a column's conditions suggest, and values that conditions often allow."""
 
     kind: Type
     row: int
@@ -233,7 +238,7 @@ class _Others:
         yield from (f"{month}-0{self.row}" for month in ("2026-02", "2025-01", "2999-01"))
 
     def _documents(self) -> Iterator[str]:
-        """Yield documents with all texts of the checks as keys, then others without keys."""
+        """Yield JSON documents with all texts of the checks as keys, then documents without keys."""
         values: list[object] = [self.row, "v", *self.hints.texts, *self.hints.numbers, True, ["v"], {"n": self.row}]
         if self.hints.texts:
             yield from (json.dumps(dict.fromkeys(self.hints.texts, value)) for value in values)

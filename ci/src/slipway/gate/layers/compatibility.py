@@ -1,11 +1,11 @@
-"""The previous release on the new schema (N-1): during a rollout the old release uses the database that the new one has migrated.
+"""The previous release on the new schema (N-1): during a rollout, the old release uses the database that the new one has migrated.
 
-Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
-revision; the first revision after which it fails is reported. So must those that its sessions prepared before. The new release's own statements
-must work after the last revision: a trigger may still name what a revision dropped, and a column that only the models dropped may be NOT NULL.
-All run as the role of the revisions, which every session has here.
-
-When no previous release is known, statements on the tables as they were before each new revision take its place.
+The previous release's statements were recorded in its own tests, or are derived from its models. A statement that works
+on its own schema must work after each new revision; the first revision after which it fails is reported. The same is
+true for statements that its sessions prepared before the revision. The new release's own statements must work after the
+last revision: a trigger may still use an object that a revision dropped, and a column that only the models dropped may
+be NOT NULL. All statements run as the role of the revisions.
+When no previous release is known, the gate derives statements from the tables as they were before each new revision.
 """
 
 import hashlib
@@ -37,15 +37,17 @@ from slipway.migration.database import elsewhere
 from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 
-_NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows that only its own tests had
-_BROKEN = re.compile("42(?!501)...|428C9")  # a statement that no values of its columns could save
+# violated constraints: the statement refers to rows that existed only in its own tests
+_NAMES_ROWS = re.compile("23...")
+_BROKEN = re.compile("42(?!501)...|428C9")  # errors that no other values could avoid
 _IGNORE_FOREIGN_KEYS: Final = """
 DO $$ DECLARE of_key record; BEGIN
     FOR of_key IN SELECT tgrelid::regclass AS relation, tgname AS name FROM pg_trigger JOIN pg_constraint c ON c.oid = tgconstraint
         WHERE tgisinternal AND c.contype = 'f' AND tgenabled <> 'D'
     LOOP EXECUTE 'ALTER TABLE ONLY ' || of_key.relation || ' DISABLE TRIGGER ' || quote_ident(of_key.name); END LOOP;
 END $$"""
-# Those that revisions have added to tables of the previous release, and filled in their rows; the bare one may have NULL there.
+# Columns that revisions have added to the previous release's tables and filled in existing rows. The bare row may have
+# NULL there.
 _ADDED: Final = """
 SELECT format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), a.attname
 FROM json_each_text({released}) AS released(oid, number) JOIN pg_class c ON c.oid = released.oid::oid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -56,28 +58,28 @@ WHERE {name} IS NULL AND EXISTS (SELECT FROM {table} HAVING count({name}) > 0 AN
 _WITH_TRIGGERS: Final = """
 SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT tgisinternal"""
-# Outside a transaction the locks of such a statement are not known.
+# The locks of such a statement are unknown when it runs outside of a transaction.
 _WRITES: Final = re.compile(r'\b(?:UPDATE|DELETE FROM|INSERT INTO) (?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE)
-_ACTING: Final = ("function", "trigger", "rule", "policy")  # they act within statements
+_ACTING: Final = ("function", "trigger", "rule", "policy")  # kinds of objects that act within statements
 _KEY_OF_PARENT: Final = re.compile(r"\(SELECT [^()]+ LIMIT 1\)")
-_PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
+_PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements automatically
 
 
 @dataclass(kw_only=True)
 class Replay:
-    """The result of replaying the previous release, and the new one at the end."""
+    """The result of replaying the previous release's statements, and at the end the new release's."""
 
     refused: dict[str, list[Refused]] = field(default_factory=dict)  # by revision
-    broken: list[Refused] = field(default_factory=list)  # statements of the new release
-    queries: tuple[Query, ...] = ()  # the statements that worked on its own schema
-    digest: str = ""  # sha256 of them
-    assumed: bool = False  # statements on the schema before each revision took its place
-    missing: str = ""  # the reason why the previous release was not replayed, or not to the end
+    broken: list[Refused] = field(default_factory=list)  # failing statements of the new release
+    queries: tuple[Query, ...] = ()  # the statements that worked on the previous release's own schema
+    digest: str = ""  # sha256 of `queries`
+    assumed: bool = False  # whether statements derived from the schema replaced those of the previous release
+    missing: str = ""  # why the previous release was not replayed, or not to the end
     gaps: list[str] = field(default_factory=list)
 
 
 class _Rows(Enum):
-    """The rows of the tables; an upgrade that fails is tried again with the next."""
+    """The rows in the tables. When an upgrade fails with one kind of rows, it is tried with the next."""
 
     ALL = "NULLs, and UUIDs that several tables share"
     PLAIN = "neither of these"
@@ -85,9 +87,11 @@ class _Rows(Enum):
 
 
 def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: Mapping[str, Steps]) -> Replay:
-    """Upgrade revision by revision, and execute the statements of the previous release after each new one.
+    """Upgrade revision by revision, and execute the previous release's statements after each new one.
 
-    `own` are the models of the new release, `steps` the results of the stairway; a previous release without a name was not asked.
+    - own: the models of the new release.
+    - steps: the results of the stairway.
+    - previous: the previous release; without a name, none was given.
     """
     caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
@@ -115,7 +119,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
         result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
-        result.queries, result.digest = (), ""  # none was tried after every revision
+        result.queries, result.digest = (), ""  # no statement was tried after every revision
         result.gaps.append(result.missing)
     result.assumed = bool(changing)
     result.missing = without_models or result.missing
@@ -124,7 +128,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
 
 
 def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) -> Replay:
-    """Execute the statements of the new release on a schema that no new revision changes."""
+    """Execute the new release's statements on a schema that no new revision changes."""
     changed = _changed(own, previous)
     if not changed:
         return Replay()
@@ -136,24 +140,24 @@ def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) ->
 
 
 def _changed(own: Sequence[Model], previous: Previous) -> Sequence[Model]:
-    """Return the models that the previous release does not have in this form."""
+    """Return the models that the previous release lacks or has in another form."""
     return [model for model in own if model not in previous.models]
 
 
 def _changes_tables(steps: Steps) -> bool:
-    """Whether a revision changes existing objects, besides adding new ones."""
+    """Return whether a revision changes existing objects, in addition to creating new ones."""
     return any(statement.locks for statement in steps.statements) or any(
         line.kind == "enum" for line in steps.upgraded.removed
     )
 
 
 def _may_break(change: Change) -> bool:
-    """Whether statements that name existing columns may fail after a revision."""
+    """Return whether a revision may break statements that name existing columns."""
     return bool(change.removed) or any(line.kind in _ACTING for line in change.added)
 
 
 def _writes_otherwise(change: Change) -> Iterator[str]:
-    """Yield the names of what a revision puts into the way of writes, each with its table before it."""
+    """Yield the names of objects through which a revision affects writes, each after its table's name."""
     removed = {line.name for line in change.removed}
     for line in change.added:
         if line.kind in _ACTING or (line.kind == "column" and line.name in removed):
@@ -163,7 +167,7 @@ def _writes_otherwise(change: Change) -> Iterator[str]:
 def _replay(
     baseline: Baseline, made: Callable[..., "_Releases"], changing: Mapping[str, Steps], rows: _Rows
 ) -> tuple[Replay, str | None]:
-    """Pass through the history once; also return the error that ended it early."""
+    """Go through the history once. Return the result and the error that ended it early, if any."""
     result, nodes = Replay(), baseline.history.nodes
     added = [node for node in nodes if node.added]
     kept = {} if rows is _Rows.NONE or nodes[baseline.old :][:1] != tuple(added[:1]) else baseline.filled
@@ -201,23 +205,26 @@ class _Releases:
     rows: _Rows
     kept: bool  # whether the database begins with rows
     breaking: bool  # whether a revision may break statements that name existing columns
-    changes: Sequence[Change] = ()  # of the new revisions
+    changes: Sequence[Change] = ()  # the changes by the new revisions
     _version_table: str = ""
     _queries: list[Query] = field(default_factory=list)
-    _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE of each
-    _effects: dict[Query, Effect] = field(default_factory=dict)  # of the writes to tables where revisions may change it
+    _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE command of each prepared statement
+    # the effects of writes to tables that the revisions may change
+    _effects: dict[Query, Effect] = field(default_factory=dict)
     _kinds: dict[Query, Mapping[str, str]] = field(default_factory=dict)  # of the values that each reads there
     _filled: set[str] = field(default_factory=set)
-    _read: list[seeds.Table] = field(default_factory=list)  # since the last revision; reading them takes long
-    _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
-    _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column by the oid of its table
+    # the tables as read after the last revision; reading them takes long
+    _read: list[seeds.Table] = field(default_factory=list)
+    _released: dict[str, set[str]] = field(default_factory=dict)  # the released columns, by the oid of their table
+    _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column, by the oid of its table
     _known: set[tuple[str, str]] = field(default_factory=set)
 
     def compare_with(self, version_table: str) -> None:
-        """Note the failures that are no findings, because the previous release has them, too.
+        """Note failures that are no findings, because the previous release has them, too.
 
-        When its models are unknown, these are the new release's failures before its revisions, except that of a required column which
-        the new models lack: they may have dropped it without a revision.
+        When the previous models are unknown, these are the new release's failures before its revisions. A failure about
+        a required column that the new models lack does not count, because they may have dropped the column without a
+        revision.
         """
         self._version_table = version_table
         names = {model.name for model in self.own}
@@ -227,7 +234,7 @@ class _Releases:
             self._known = {_key(each) for each in broken if before or not _names_no_column(self.own, each)}
 
     def begin(self, version_table: str) -> None:
-        """Fill the schema of the previous release with rows, and find the statements that work there."""
+        """Fill the previous release's schema with rows, and find the statements that work there."""
         self.compare_with(version_table)
         self._queries = elsewhere(self.database, self._working)
         self.result.queries = tuple(self._queries)
@@ -277,7 +284,7 @@ class _Releases:
         self._queries = [query for query in self._queries if query not in gone]
 
     def end(self) -> None:
-        """Find the statements of the new release that its own schema breaks."""
+        """Find the statements of the new release that fail on its own schema."""
         if self.own:
             broken = elsewhere(self.database, lambda connection: self._broken(connection, self.own))
             known = self._known | {_key(each) for refused in self.result.refused.values() for each in refused}
@@ -300,7 +307,7 @@ class _Releases:
             self._kinds[each] = {**self._kinds[each], **now}
 
     def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
-        """Whether a derived INSERT finds no key of a parent, because the revisions have deleted its rows."""
+        """Return whether a derived INSERT finds no parent key, because the revisions have deleted the parent's rows."""
         keys = _KEY_OF_PARENT.findall(refused.query.sql) if refused.null and refused.query.table else ()
         return any(connection.exec_driver_sql(f"SELECT {key} IS NULL").scalar() for key in keys)
 
@@ -309,7 +316,7 @@ class _Releases:
         return effects_of_writes.difference(connection, query, effect) if effect else None
 
     def _left_null(self, connection: Connection) -> Iterator[Refused]:
-        """Yield new columns that hold values in the rows before, and NULL in a row that the previous release writes."""
+        """Yield new columns that have values in existing rows, but NULL in a row that the previous release writes."""
         released = literal(json.dumps(self._newest))
         for table, name, raw in query(connection.connection, _ADDED.format(released=released)):
             insert = next((each for each in self._queries if each.sql.startswith(f"INSERT INTO {table} ")), None)
@@ -323,7 +330,9 @@ class _Releases:
                 left = refusal(connection, replace(insert, sql=sql, reports=True))
                 if left and left.code == LEFT_NULL:
                     yield left
-                elif left:  # the INSERT fails: that is the finding, and a later revision where another one works did not fill the column
+                # the INSERT fails, which is a finding of its own; when another one works later, the revision did not
+                # fill the column
+                elif left:
                     self._known.add(_key(replace(left, message=message, code=LEFT_NULL)))
 
     def _stale(self, connection: Connection) -> list[Refused]:
@@ -343,7 +352,8 @@ class _Releases:
         names = [name for change in self.changes for name in _writes_otherwise(change)]
         if not names:
             return
-        called = {name for (name,) in query(connection.connection, _WITH_TRIGGERS)}  # their functions may change
+        # the revisions may change the triggers' functions
+        called = {name for (name,) in query(connection.connection, _WITH_TRIGGERS)}
         concerned = {
             table.name: table
             for table in tables
@@ -358,7 +368,7 @@ class _Releases:
         self._effects = {each: effect for each, effect in effects if effect}
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
-        """Return the service's tables, and fill the new ones."""
+        """Return the service's tables. Fill new ones with rows."""
         self._ignore_foreign_keys(connection)
         self._read = self._read or self._read_and_filled(connection.connection)
         return self._read
@@ -375,7 +385,7 @@ class _Releases:
         return tables
 
     def _ignore_foreign_keys(self, connection: Connection) -> None:
-        """Let empty tables accept rows without parents, so that their other constraints are asked, too."""
+        """Let empty tables accept rows without parents, so that their other constraints are tested, too."""
         if self.rows is _Rows.NONE:
             with as_superuser(connection.connection):
                 connection.exec_driver_sql(_IGNORE_FOREIGN_KEYS)
@@ -418,7 +428,10 @@ class _Releases:
             )
 
     def _broken(self, connection: Connection, models: Iterable[Model]) -> list[Refused]:
-        """Return the statements of a release that fail on tables that it can read; drift is reported by another layer."""
+        """Return the failing statements of a release on the tables that it can read.
+
+        Drift is another layer's subject.
+        """
         tables = self._tables(connection)
         pairs = ((model, table) for model in models if (table := _table_of(model, tables)))
         return [
@@ -431,18 +444,18 @@ class _Releases:
 
 
 def _lacks_required(model: Model, table: seeds.Table) -> bool:
-    """Whether a model does not write a column of its table that needs a value."""
+    """Return whether a model does not write a column that needs a value."""
     return not _given(model).issuperset(table.required)
 
 
 def _leaves_out(model: Model, refused: Refused) -> bool:
-    """Whether a statement fails because its model does not write a column of its table that needs a value."""
+    """Return whether a statement fails because its model does not write a column that needs a value."""
     null = refused.null
     return null is not None and null["table"] == model.table and null["column"] not in _given(model)
 
 
 def _names_no_column(models: Iterable[Model], refused: Refused) -> bool:
-    """Whether a statement fails because of a required column that its model lacks."""
+    """Return whether a statement fails because its model lacks a required column."""
     if not (null := refused.null):
         return False
     return all(
@@ -455,7 +468,7 @@ def _given(model: Model) -> set[str]:
 
 
 def _key(refused: Refused) -> tuple[str, str]:
-    """Return the facts by which failures count as the same."""
+    """Return the facts that make two failures the same."""
     return refused.code, refused.reason
 
 

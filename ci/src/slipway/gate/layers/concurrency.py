@@ -19,22 +19,25 @@ from slipway.migration.environment import sentence
 from slipway.records.proof import Growth, Layer, Queue
 
 _MOST_REVISIONS = 12
-_FEWEST_RUNS = 3  # one, and two at once; or two with different numbers of rows
+_FEWEST_RUNS = 3  # one run and two at once, or two runs with different numbers of rows
 
 
 @dataclass
 class Contention:
-    """One revision beside concurrent sessions."""
+    """The behaviour of one revision beside concurrent sessions."""
 
     queue: Queue | None = None
     encounters: tuple[Encounter, ...] = ()
     growth: tuple[Growth, ...] = ()
-    failure: Failure | None = None  # of the upgrade on many rows
+    failure: Failure | None = None  # the failure of the upgrade on many rows
 
 
 @dataclass
 class ConcurrencyResult:
-    """The contention of each revision; `gaps` say what was not examined, `unreached` whether that is whole revisions."""
+    """The contention of each revision.
+
+    `gaps` say what was not examined; `unreached` is whether whole revisions were not.
+    """
 
     revisions: dict[str, Contention] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)

@@ -1,6 +1,7 @@
-"""Values by which a row meets the conditions in a statement or of a partial index, as far as their texts show them.
+"""Values with which a row meets the conditions in a statement or a partial index, as far as their text shows.
 
-Each comparison of a column with a literal counts, wherever it is. Postgres decides: a planted row that does not match changes nothing.
+Each comparison of a column with a literal is used, wherever it is. Postgres decides: a planted row that does not match
+changes nothing.
 """
 
 import json
@@ -22,7 +23,7 @@ _CAST: Final = re.compile(
     rf'({_TEXT})|::\s*(?:"[^"]+"|[\w.]+)(?:{_WORDS})?(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])*|\bCAST\(\s*([\w."]+)\s+AS\s+[^()]+\)',
     re.IGNORECASE,
 )
-# A name or a literal in parentheses, of a function that changes its case at most too.
+# A name or literal in parentheses, or in a function that changes only its case.
 _WRAPPED: Final = re.compile(
     rf"(?:(?<![\w)])|\b(?:lower|upper|b?trim))\(\s*({NAME}(?:\.{NAME})?|{_VALUE})\s*\)", re.IGNORECASE
 )
@@ -51,9 +52,11 @@ _NAMES: Final = re.compile(r'"[^"]+"|\w+')
 
 @dataclass(frozen=True, kw_only=True)
 class Sought:
-    """The rows that a statement looks for.
+    """The rows for which a statement looks.
 
-    - tables: each with its alias. values: by column, after its table or alias. equal: columns that are equal in two rows.
+    - tables: each with its alias.
+    - values: by column, with the column's table or alias.
+    - equal: the columns that have equal values in two rows.
     """
 
     tables: frozenset[tuple[str, str]] = frozenset()
@@ -62,18 +65,18 @@ class Sought:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known that such rows have in common."""
+        """Return whether anything is known about these rows."""
         return bool(self.values or self.equal)
 
     def by_table(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield each table with the values of its columns; a column without a table's name may be of any."""
+        """Yield each table with the values of its columns. A column without a table's name may belong to any table."""
         for table, alias in sorted(self.tables):
             names = ("", alias, table.rpartition(".")[2])
             yield table, {column: value for (of, column), value in self.values.items() if of in names}
 
 
 def sought(sql: str) -> Sought:
-    """Return what a statement, with its parameters spelled out, demands of rows."""
+    """Return the conditions on rows in a statement whose parameters are spelled out."""
     grouped = _GROUPED.search(sql)
     return Sought(
         tables=frozenset((match["table"], match["alias"] or "") for match in _OF.finditer(sql)),
@@ -83,7 +86,10 @@ def sought(sql: str) -> Sought:
 
 
 def meeting(condition: str) -> Mapping[tuple[str, str], str]:
-    """Return the expressions with which a row meets a condition by column, after the column's table or alias; the first where it names several."""
+    """Return the values with which a row meets a condition, by column and its table or alias.
+
+    For several values, return the first.
+    """
     text, before = condition, ""
     while text != before:
         before, text = text, _WRAPPED.sub(r"\1", _CAST.sub(r"\1\2", text))
@@ -101,7 +107,7 @@ def meeting(condition: str) -> Mapping[tuple[str, str], str]:
 
 
 def _value(match: re.Match[str]) -> str:
-    """Return the value with which a column meets a comparison; empty for one that any value meets."""
+    """Return the value with which a column meets a comparison; empty when any value meets it."""
     value, operator = match["value"] or "", (match["operator"] or "").upper()
     if match["null"] or match["exists"]:
         return "NULL" if match["null"] else ""
@@ -116,7 +122,7 @@ def _value(match: re.Match[str]) -> str:
 
 
 def _document(match: re.Match[str]) -> dict[str, Any]:
-    """Return the JSON document in which a path has the value that it is compared with."""
+    """Return the JSON document in which a path has the compared value."""
     leaf: Any = match["value"].strip("'").replace("''", "'") if match["value"] else "x"
     operator = match["operator"] or ""
     keys = [key for step in re.findall(_TEXT, match["path"]) for key in step.strip("'{}").split(",")]

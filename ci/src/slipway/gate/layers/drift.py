@@ -1,6 +1,7 @@
-"""Drift: the catalogs of two databases compared by meaning, one built by the migrations and one by the models.
+"""Drift: the catalogs of two databases, one built by the migrations and one by the models, compared by meaning.
 
-Views, functions, triggers, policies, grants and the order of columns are not compared: models cannot express them.
+Views, functions, triggers, policies, grants and the order of columns are not compared, because models cannot express
+them.
 """
 
 import re
@@ -34,7 +35,7 @@ _CONSTRAINTS: Final = ("primary key", "unique", "foreign key", "check", "exclusi
 _NAMED: Final = (*_CONSTRAINTS, "index")
 _KINDS: Final = (*_TABLES, "column", *_NAMED, *_TYPES)
 
-# Parts of a table's or index' line that models cannot express.
+# Parts of a line about a table or an index that models cannot express.
 _INEXPRESSIBLE: Final = re.compile(r" ?\b(row security|forced|replica identity( \w)?|clustered)\b")
 _STORAGE: Final = re.compile(r"(?:^|(?<= ))\w+(\.\w+)?=\S+ ?")
 _REFERENCED: Final = re.compile(r" REFERENCES (?P<table>[^(]+)\(")
@@ -49,24 +50,25 @@ _INDEX: Final = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """An object of the schema that differs between migrations and models; None on the side that lacks it."""
+    """An object of the schema that differs between migrations and models. The side without the object has None."""
 
     table: str
     migrations: Line | None
     models: Line | None
-    named_apart: bool = False  # both have it, under different names
-    spelled: str = ""  # the object of the models as SQL
-    types: tuple[str, str] | None = None  # of a column of which all but the type agrees: the migrations', the models'
+    named_apart: bool = False  # whether both sides have the object, under different names
+    spelled: str = ""  # the models' object as SQL
+    # for a column of which only the type differs: the migrations' type and the models' type
+    types: tuple[str, str] | None = None
 
     @property
     def validity_alone(self) -> bool:
-        """Whether only the migrations leave a constraint unvalidated, and all else agrees."""
+        """Return whether only one thing differs: the migrations leave a constraint unvalidated."""
         ours, theirs = self.migrations, self.models
         return ours is not None and ours.kind in _CONSTRAINTS and ours != theirs == _validated(ours)
 
     @property
     def line(self) -> Line:
-        """The line of a side that has the object."""
+        """The line of one side that has the object."""
         line = self.migrations or self.models
         assert line is not None
         return line
@@ -93,10 +95,11 @@ def _labels_apart(migrated: Line, modelled: Line) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsResult:
-    """The differences to the models, or the reason why they are unknown.
+    """The differences between migrations and models, or the reason why they are unknown.
 
-    - unbuilt: the tables that the models cannot create, which are not compared, with the error, by name.
-    - gap: why nothing was compared. failed: whether an error is the reason, not the lack of models.
+    - unbuilt: the tables that the models cannot create and that are not compared, with the error, by name.
+    - gap: why nothing was compared.
+    - failed: whether the reason is an error instead of missing models.
     """
 
     differences: tuple[Difference, ...] = ()
@@ -107,23 +110,23 @@ class ModelsResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """A schema that was built, but for some tables."""
+    """A schema that was built, except for some tables."""
 
     lines: tuple[Line, ...]
     columns: Mapping[str, Column]
-    unbuilt: Mapping[str, str] = field(default_factory=dict)  # the error by the name of a table
+    unbuilt: Mapping[str, str] = field(default_factory=dict)  # the error, by the table's name
 
     @classmethod
     def read(
         cls, connection: Any, lines: Iterable[Line], unbuilt: Mapping[str, str] = MappingProxyType({})
     ) -> "Schema":
-        """Complete the lines of a DBAPI connection's catalog."""
+        """Return the schema of these lines with the columns of the connection's database."""
         return cls(lines=tuple(lines), columns=columns(connection), unbuilt=unbuilt)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Migrated:
-    """The schema at the end of the history, as the connection of env.py and its options see it."""
+    """The schema at the end of the history, as env.py's connection and options describe it."""
 
     schema: Schema
     context: MigrationContext
@@ -133,7 +136,7 @@ class Migrated:
 
     @classmethod
     def read(cls, context: MigrationContext, lines: Iterable[Line]) -> "Migrated":
-        """Read the rest of what the comparison needs, while the connection lives."""
+        """Read the rest of the facts for the comparison while the connection is open."""
         assert context.connection is not None
         raw = context.connection.connection
         schema = Schema.read(raw, lines)
@@ -150,7 +153,7 @@ class Migrated:
 def compare_with_models(
     server: URL, migrated: Migrated, options: Options, version_table: str, extensions: Sequence[str]
 ) -> ModelsResult:
-    """Build the models in a database of their own and compare; raises SQLAlchemyError when none builds."""
+    """Build the models in a database of their own, and compare. Raise SQLAlchemyError when no table can be built."""
     models = metadata_of(options)
     autogenerate = Autogenerate(migrated.context, options, models, migrated.reflected, migrated.translated)
 
@@ -164,7 +167,10 @@ def compare_with_models(
 
 
 def build_models(connection: Connection, models: Sequence[MetaData], migrated: Migrated) -> Schema:
-    """Return the schema that the models build, in the same schemas and search path as the migrations; raises an error when none does."""
+    """Return the schema that the models build, in the same schemas and search path as the migrations.
+
+    Raise an error when no table can be built.
+    """
     schemas = {table.schema for metadata in models for table in metadata.tables.values() if table.schema}
     schemas |= {parts(line.name)[0] for line in migrated.schema.lines if line.kind == "schema"}
     for schema in sorted(schemas):
@@ -197,7 +203,7 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
 
 @dataclass(frozen=True)
 class _Tables:
-    """The tables of the models by name, created one by one because together they fail."""
+    """The models' tables by name. They are created one by one when creating them together fails."""
 
     connection: Connection
     models: Sequence[MetaData]
@@ -214,17 +220,17 @@ class _Tables:
         return cls(connection, models, named)
 
     def drop(self) -> None:
-        """Drop those that exist, without a look at the references between them, which may be what fails."""
+        """Drop the existing tables, regardless of the references between them."""
         quote = self.connection.dialect.identifier_preparer.quote
         names = (".".join(map(quote, name.split(".", 1))) for name in self.named)
         self.connection.exec_driver_sql(f"DROP TABLE IF EXISTS {', '.join(names)} CASCADE")
 
     def create_each(self) -> dict[str, str]:
-        """Create each, then the references between them; return the error of those that fail."""
+        """Create each table, then the references between them. Return the errors of those that fail."""
         unbuilt: dict[str, str] = {}
         names = {table: name for name, table in self.named.items()}
         for metadata in self.models:
-            # A table may miss what a listener of the service makes, and says so when it is built.
+            # A table may need an object that a listener of the service creates. Its own creation will show that.
             with suppress(Exception):
                 metadata.create_all(self.connection, tables=[])
         generator: Any = SchemaGenerator(self.connection.dialect, self.connection, checkfirst=True)  # type: ignore[no-untyped-call]
@@ -253,7 +259,7 @@ class _Tables:
 
 
 def _create_extension(connection: Connection, line: Line) -> None:
-    """Create an extension in the schema that it has in the migrations, or in its own."""
+    """Create an extension in its schema of the migrations, otherwise in its default schema."""
     creation = f"CREATE EXTENSION IF NOT EXISTS {line.name}"
     try:
         connection.exec_driver_sql(f"{creation} SCHEMA {line.definition.rpartition(' in ')[2]} CASCADE")
@@ -262,13 +268,13 @@ def _create_extension(connection: Connection, line: Line) -> None:
 
 
 def _create_all(connection: Connection, models: Sequence[MetaData], *, checked: bool) -> None:
-    """Create the models; in an empty database a query for each, whether it exists, would be for nothing."""
+    """Create the models. In an empty database, skip the query whether each one exists."""
     for metadata in models:
         metadata.create_all(connection, checkfirst=checked)
 
 
 def _lend(connection: Connection, models: Sequence[MetaData], migrated: Iterable[Line]) -> None:
-    """Create objects that only migrations create, for models that use them: functions, sequences, and types with create_type=False."""
+    """Create objects that only the migrations create and that the models use: functions, sequences, and types with create_type=False."""
     connection.exec_driver_sql("SET check_function_bodies = off")
     types: list[Any] = [
         column.type for metadata in models for table in metadata.tables.values() for column in table.columns
@@ -287,7 +293,7 @@ def _lend(connection: Connection, models: Sequence[MetaData], migrated: Iterable
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two schemas, compared as env.py's options want it."""
+    """Two schemas that are compared as env.py's options demand."""
 
     migrated: Schema
     modelled: Schema
@@ -295,7 +301,7 @@ class Comparison:
     autogenerate: Autogenerate
 
     def differences(self, version_table: str) -> tuple[Difference, ...]:
-        """Return all differences that mean something, except those that autogenerate leaves out."""
+        """Return all meaningful differences, except those that autogenerate leaves out."""
         ignored = self._ignored_tables(version_table)
         ours, theirs = (_comparable(schema.lines, ignored) for schema in (self.migrated, self.modelled))
         differences = [
@@ -330,7 +336,7 @@ class Comparison:
         )
 
     def _concerns_unbuilt(self, item: Difference) -> bool:
-        """Whether a difference is of a table that the models could not create, or a reference to one."""
+        """Return whether a difference concerns a table that the models could not create, or a reference to one."""
         referenced = _REFERENCED.search(item.line.definition) if item.line.kind == "foreign key" else None
         return any(
             is_table(name, item.table) or (referenced and is_table(name, referenced["table"]))
@@ -357,12 +363,13 @@ class Comparison:
         return self._same_object(migrated, modelled)
 
     def _same_object(self, migrated: Line, modelled: Line) -> bool:
-        """Whether two objects other than columns mean the same, whatever their names."""
-        if self.autogenerate.is_unvalidated(modelled):  # CREATE TABLE, which has no rows to check, leaves it out
+        """Return whether two objects that are no columns mean the same, whatever their names."""
+        # CREATE TABLE ignores NOT VALID, because the table has no rows to check
+        if self.autogenerate.is_unvalidated(modelled):
             migrated = _validated(migrated)
         if migrated.kind in _TABLES:
             return _expressible(migrated, modelled) == _expressible(modelled, modelled)
-        if migrated.kind == "enum":  # ADD VALUE appends a label, wherever the models have it
+        if migrated.kind == "enum":  # ADD VALUE appends a label, at another place than in the models
             return sorted(migrated.labels) == sorted(modelled.labels)
         if migrated.kind in ("primary key", "unique"):
             return _key(migrated) == _key(modelled)
@@ -379,7 +386,7 @@ class Comparison:
         return self.meaning.same_expression(table_of(modelled), *expressions)
 
     def _same_keys(self, table: str, one: str, other: str) -> bool:
-        """Whether the keys of two indexes are the same columns, or expressions of the same meaning, in the same order."""
+        """Return whether the keys of two indexes are the same: equal columns, or expressions with equal meaning, in the same order."""
         mine, its = _keys(one), _keys(other)
         return [words for words, _ in mine] == [words for words, _ in its] and all(
             self.meaning.same_expression(table, *pair)
@@ -396,14 +403,14 @@ class Comparison:
         return same and self._agree_on_value(line, mine, its)
 
     def _types_alone(self, item: Difference) -> tuple[str, str] | None:
-        """Return both types of a column of which all but the type agrees."""
+        """Return both types of a column if only the type differs, otherwise None."""
         if item.migrations is None or item.models is None or item.line.kind != "column":
             return None
         mine, its = self.migrated.columns[item.line.name], self.modelled.columns[item.line.name]
         return (mine.type, its.type) if self._agree_but_for_type(item.models, mine, its) else None
 
     def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
-        """Whether both schemas give the column the same value in a row that names none."""
+        """Return whether both schemas give the column the same value in a row without one."""
         if mine.generated:
             return self.meaning.same_expression(table_of(line), mine.expression or "", its.expression or "")
         if (mine.identity, mine.expression) == (its.identity, its.expression) or (mine.is_numbered and its.is_numbered):
@@ -419,10 +426,10 @@ class Comparison:
         return self.meaning.same_default(its.type, mine.expression, its.expression)
 
     def _paired(self, differences: Sequence[Difference]) -> Iterator[Difference]:
-        """Join two differences into one when both sides have the object under different names."""
+        """Join two differences when both sides have the same object under different names."""
         only_models = [item for item in differences if item.models and not item.migrations and item.line.kind in _NAMED]
         paired = []
-        for item in differences:  # those that the migrations have come first
+        for item in differences:  # the differences with an object of the migrations come first
             twin = None
             if item.migrations and not item.models and item.line.kind in _NAMED:
                 twin = next((other for other in only_models if self._are_twins(item, other)), None)
@@ -441,11 +448,11 @@ class Comparison:
 
 
 def _keys(keys: str) -> list[tuple[str, str]]:
-    """Return the expressions among the keys of an index, each with the words before it, and the words after the last."""
+    """Return the expressions among an index's keys, each with the text before it, and the text after the last one."""
     depth, begin, found, end = 0, 0, [], 0
     for place, character in enumerate(keys):
         depth += (character == "(") - (character == ")")
-        if character == "(" and depth == 2:  # the first holds all keys
+        if character == "(" and depth == 2:  # the first bracket contains all keys
             begin = place
         elif character == ")" and depth == 1:
             found.append((keys[end:begin], keys[begin : place + 1]))
@@ -458,19 +465,22 @@ def _validated(line: Line) -> Line:
 
 
 def _key(line: Line) -> object:
-    """Return the parts of a key; the order of its columns changes nothing that it forbids."""
+    """Return the parts of a key. The order of its columns is ignored, because it does not change the constraint."""
     match = _KEY.fullmatch(line.definition)
     return (match["kind"], sorted(match["columns"].split(", ")), match["rest"]) if match else line.definition
 
 
 def _columns_of(key: Line) -> tuple[str, ...]:
-    """Return the columns of a key; a unique constraint on those of the primary key adds nothing, and CREATE TABLE leaves it out."""
+    """Return the columns of a key.
+
+    CREATE TABLE leaves out a unique constraint on the columns of the primary key, because it adds nothing.
+    """
     match = _KEY.fullmatch(key.definition)
     return tuple(sorted(match["columns"].split(", "))) if match else (key.definition,)
 
 
 def _is_postgres_choice(line: Line) -> bool:
-    """Whether a constraint's name looks like those that Postgres gives when a statement has none; its table may be renamed."""
+    """Return whether a constraint's name looks as if Postgres had chosen it; its table may have another name now."""
     return (
         line.kind in _CONSTRAINTS
         and re.search(r"_(pkey|key|fkey|check|excl)\d*$", SchemaObject.of(line).name) is not None
@@ -478,7 +488,10 @@ def _is_postgres_choice(line: Line) -> bool:
 
 
 def _expressible(line: Line, modelled: Line) -> str:
-    """Return the parts of a table's definition that models can express; storage parameters count when the models have any."""
+    """Return the parts of a table's definition that models can express.
+
+    Storage parameters count only when the models have any.
+    """
     definition = _INEXPRESSIBLE.sub("", line.definition)
     return definition if _STORAGE.search(modelled.definition) else _STORAGE.sub("", definition).strip()
 
@@ -503,7 +516,7 @@ def _comparable(lines: Iterable[Line], ignored: frozenset[str]) -> dict[tuple[st
 
 
 def _index_of(constraint: Line) -> tuple[str, ...]:
-    """Return the index of `schema.table.constraint`, which has its name in the same schema."""
+    """Return schema and name of the index that belongs to a constraint, which has the constraint's name."""
     place = SchemaObject.of(constraint)
     return place.schema, place.name
 

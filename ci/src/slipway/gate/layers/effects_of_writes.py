@@ -1,7 +1,7 @@
-"""The effects of a release's writes: a trigger, a rule or a policy may drop them or store other values, and no error says so.
+"""The effects of a release's writes. A trigger, rule or policy may drop them or store other values without an error.
 
-A write of all rows must reach all of them, an INSERT must store its row, and the values must be those of the release. A value
-in the place of NULL is no loss, and the present time is none either: it stamps the row.
+An UPDATE of all rows must reach all rows, an INSERT must store its row, and the stored values must be the release's.
+Replacing NULL by a value is no loss, and neither is storing the present time, which is a timestamp of the row.
 """
 
 import json
@@ -18,7 +18,7 @@ from slipway.gate.layers.seeds import Table
 from slipway.gate.measure.session import literal
 from slipway.gate.names import parts
 
-WITHOUT_EFFECT: Final = "a write"  # in the place of an SQLSTATE
+WITHOUT_EFFECT: Final = "a write"  # instead of an SQLSTATE
 REPLACED: Final = "a written value"
 _KINDS: Final = ("INSERT", "UPDATE", "DELETE")
 _ROWS: Final = "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t"
@@ -27,12 +27,12 @@ SELECT count(*), coalesce(jsonb_agg(to_jsonb(t)) FILTER (WHERE t.xmin = pg_curre
     (SELECT jsonb_object_agg(attname, atttypid::text)::text FROM pg_attribute WHERE attrelid = {name}::regclass AND attnum > 0)
 FROM {table} t"""
 
-Values = Mapping[str, "Counter[str]"]  # by column, as JSON
+Values = Mapping[str, "Counter[str]"]  # by column, in JSON
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """The effect of a write: the missed rows, in words, and the values of the written columns, given and stored."""
+    """The effect of a write: the missed rows in words, and the given and stored values of the written columns."""
 
     missed: str = ""
     columns: tuple[str, ...] = ()
@@ -43,12 +43,12 @@ class Effect:
 
 
 def measured(connection: Connection, query: Query, table: Table) -> Effect | None:
-    """Execute a write on the schema of its own release, and return its effect; None for a statement that is no write."""
+    """Execute a write on its own release's schema and return its effect; None for a statement that is no write."""
     return _effect(connection, query, _columns(query.sql, table)) if query.sql.startswith(_KINDS) else None
 
 
 def difference(connection: Connection, query: Query, before: Effect) -> Refused | None:
-    """Execute a write on another schema, where it works too, and return its first lost effect."""
+    """Execute a write on another schema, on which it works, too. Return the first effect that is lost, or None."""
     now = _effect(connection, query, before.columns)
     if now.missed and not before.missed:
         return Refused(query, now.missed, WITHOUT_EFFECT)
@@ -70,7 +70,10 @@ def _kept(given: Values, stored: Values, column: str) -> bool:
 
 
 def _columns(sql: str, table: Table) -> tuple[str, ...]:
-    """Return the columns into which a derived statement writes values of its own; which key of a parent it takes, depends on the rows."""
+    """Return the columns into which a derived statement writes values of its own.
+
+    Keys of parents are left out, because they depend on the rows.
+    """
     keys = {number for parent in table.parents for number in parent["columns"]}
     names = {column["name"]: column["raw"] for column in table.columns if column["number"] not in keys}
     listed, _, values = sql.partition("(")[2].partition(") ")

@@ -1,7 +1,7 @@
-"""The growth of a revision's time with rows: it runs with two row counts in the tables that it reads or writes whole.
+"""How a revision's time grows with rows: it runs with two numbers of rows in the tables that it reads or writes as a whole.
 
-It is a forecast, never a verdict: milliseconds on this machine, each with its row count. The rows are copies of a table's first row, with distinct
-values only where a unique index demands them.
+The result is a forecast and never decides a verdict: milliseconds on this machine, each with a number of rows. The rows
+are copies of a table's first row, with distinct values only where a unique index requires them.
 """
 
 import json
@@ -27,11 +27,11 @@ from slipway.migration.database import with_connection
 from slipway.records.proof import Growth, Statement
 
 ROWS = (1_000, 20_000)
-_LONGEST = "9998ms"  # of a statement on so many rows
+_LONGEST = "9998ms"  # the limit of a statement with this many rows
 _UNIQUE = """
 SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
 FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
-# A distinct value for row `number`, beyond those of the seeds: by the name of a type, then by pg_type's category.
+# A distinct value for row `number`, larger than those of the seeds, by the name of a type, then by pg_type's category.
 _BY_TYPE = {
     "uuid": "md5(concat({oid}, number))::uuid",
     "bytea": "decode(md5(number::text), 'hex')",
@@ -39,7 +39,7 @@ _BY_TYPE = {
     "timetz": "",
 }
 _BY_CATEGORY = {
-    "N": "number + 8000",  # fits a smallint
+    "N": "number + 8000",  # fits into a smallint
     "S": "concat('c', number)",
     "D": "timestamp '2000-01-01' + number * interval '1 day'",
     "I": "inet '10.1.0.0' + number",
@@ -48,7 +48,7 @@ _BY_CATEGORY = {
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthResult:
-    """The growth by line; otherwise the reason why it is unknown, or the error with which the revision ended."""
+    """The growth by line, or the reason why it is unknown, or the error with which the revision ended."""
 
     growth: tuple[Growth, ...] = ()
     gap: str = ""
@@ -56,7 +56,7 @@ class GrowthResult:
 
 
 def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]]:
-    """Return the tables that a revision reads or writes whole, by line."""
+    """Return the tables that a revision reads or writes as a whole, by line."""
     by_line: dict[int, dict[str, None]] = {}
     for each in statements:
         if each.line and (tables := (*each.rewrites, *each.builds, *each.scans)):
@@ -65,7 +65,7 @@ def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ..
 
 
 def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) -> GrowthResult:
-    """Measure the growth of the time of a revision on its lines that process tables."""
+    """Measure how the time of a revision grows, on the lines that process whole tables."""
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
     kept = source.filled(node, plain=True)
@@ -108,7 +108,7 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
 
 
 def _filled(names: Sequence[str], samples: seeds.Samples, connection: Connection, *, kept: bool) -> list[seeds.Table]:
-    """Insert a few rows into every table, unless they are kept there; return the named tables."""
+    """Insert a few rows into every table, unless they are already there. Return the tables with these names."""
     tables = [replace(table, plain=True) for table in seeds.tables(connection.connection, 0, samples)]
     if not kept:
         seeds.fill(connection.connection, tables)
@@ -116,21 +116,21 @@ def _filled(names: Sequence[str], samples: seeds.Samples, connection: Connection
 
 
 def _multiply_all(tables: Sequence[seeds.Table], rows: int, connection: Connection) -> str | None:
-    """Insert many rows into some tables; return the reason when that fails.
+    """Insert many rows into some tables. Return the reason when this fails.
 
-    The statements of later sessions, whose own limit env.py may set, are limited, too: equal rows can make a join quadratic.
+    Limit the statements of later sessions, too, whose own limit env.py may set: equal rows can make a join quadratic.
     """
     name = connection.engine.url.database
     connection.exec_driver_sql(f"ALTER DATABASE {name} SET statement_timeout = '{_LONGEST}'")
     connection.exec_driver_sql(f"SET statement_timeout = '{_LONGEST}'")
-    with suppress(DBAPIError):  # superusers only; otherwise each copy is compared with its parents
+    with suppress(DBAPIError):  # superusers only; otherwise Postgres compares each copy with its parents
         connection.exec_driver_sql("SET session_replication_role = replica")
     unfilled = [table.name for table in tables if not _multiply(connection.connection, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
 
 
 def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
-    """Copy one row of a table with other values in its keys; return whether the table accepted all copies."""
+    """Copy one row of a table, with distinct values in its keys. Return whether the table accepted all copies."""
     distinct = _distinct_values(connection, table)
     if distinct is None:
         return False
@@ -145,14 +145,18 @@ def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
         return False
     insert = f"""INSERT INTO {table.name} ({", ".join(values)}) SELECT {", ".join(values.values())}
         FROM (SELECT * FROM {table.name} LIMIT 1) AS one, generate_series(1, {rows}) AS number"""
-    with closing(connection.cursor()) as cursor, suppress(Exception):  # any driver's: a table may refuse the rows
+    # the errors are the driver's own; a table may refuse the rows
+    with closing(connection.cursor()) as cursor, suppress(Exception):
         cursor.execute(insert)
         return bool(cursor.rowcount == rows)
     return False
 
 
 def _distinct_values(connection: Any, table: seeds.Table) -> dict[str, str] | None:
-    """Return an expression for one column of each unique index, by column; None when an index has no such column."""
+    """Return an expression with distinct values for one column of each unique index, by column.
+
+    Return None when an index has no such column.
+    """
     columns = {column["raw"]: column for column in table.columns}
     values: dict[str, str] = {}
     for (names,) in query(connection, _UNIQUE.format(oid=table.oid)):

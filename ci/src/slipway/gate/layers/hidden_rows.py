@@ -1,4 +1,4 @@
-"""Rows that row-level security hides from the statements of a revision."""
+"""Rows that row-level security hides from a revision's statements."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _FINDS_ROWS = re.compile(r"\s*(DO|WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MER
 
 @dataclass(frozen=True)
 class HiddenRows:
-    """The statement on a line that did not see all rows of a table with row-level security."""
+    """A statement, on a line, that did not see all rows of a table with row-level security."""
 
     line: int
     table: str
@@ -37,7 +37,10 @@ class HiddenRows:
 
 @contextmanager
 def recording_hidden_rows(node: Node, hidden: list[HiddenRows]) -> Iterator[None]:
-    """Record the statements of a revision from which rows are hidden: executed before without row-level security, each finds more."""
+    """Record the statements of a revision that would find more rows without row-level security.
+
+    Each is first executed without it.
+    """
 
     def compare(execution: Execution) -> None:
         line, connection = line_in(node.script.path), execution.session.connection
@@ -61,11 +64,14 @@ def _seeing_all_rows(connection: Any) -> Iterator[None]:
 
 
 def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:
-    """Execute a statement in a role and take it back; return the number of its rows, or 0 when it fails, as the revision will."""
+    """Execute a statement in a role and roll it back.
+
+    Return the number of its rows; 0 when it fails, as it will fail in the revision.
+    """
     session = execution.session
     with taken_back(session.connection, alone=session.is_alone), suppress(session.error), role:
         before = written_by_transaction(session.connection)
         rows = rows_written(session.connection, execution.sql, execution.parameters)
-        # A block of PL/pgSQL returns no number.
+        # A PL/pgSQL block returns no number.
         return rows if rows >= 0 else written_by_transaction(session.connection) - before
     return 0

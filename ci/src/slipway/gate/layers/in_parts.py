@@ -1,7 +1,7 @@
-"""A long history in parts, each in a process of its own.
+"""A long history in parts, each executed in a process of its own.
 
-A process first brings a database to the beginning of its part, which costs a fifth of what its own revisions cost. The processes are forks, so the
-revisions are imported once. This process works on the last part.
+A process first brings a database to the beginning of its part. This takes a fifth of the time of executing these
+revisions. The processes are forks, so the revisions are imported only once. The last part runs in this process.
 """
 
 import itertools
@@ -13,9 +13,9 @@ from typing import TypeVar
 from slipway.gate.forks import Fork, processors
 
 T = TypeVar("T")
-Part = tuple[int, int]  # the number of its first revision, and of the first after it
+Part = tuple[int, int]  # the number of the part's first revision, and of the first revision after it
 
-# Measured with benchmarks/gate.py; the unit is the work on one revision.
+# Measured with benchmarks/gate.py, relative to the work on one revision.
 _COST_OF_CATCHING_UP = 0.2
 _REVISIONS_PER_PROCESS = 20
 _MOST_PROCESSES = 4
@@ -25,9 +25,9 @@ _MOST_PROCESSES = 4
 def in_parts(
     revisions: int, work: Callable[[int, int], T], what: str, *, more: float = 0
 ) -> Iterator[tuple[Part, Callable[[], list[T]]]]:
-    """Work on all parts but the last in forks; yield the last one, and a function for the results of the others.
+    """Work on all parts except the last in forks. Yield the last part, and a function for the results of the others.
 
-    `more` is what this process has to do besides, as a share of one process's part.
+    `more` is the further work of this process, as a share of one process's part.
     """
     *earlier, last = parts(revisions, _processes(revisions), more)
     forks = [Fork(partial(work, *part), what) for part in earlier]
@@ -39,7 +39,10 @@ def in_parts(
 
 
 def parts(revisions: int, processes: int, more: float = 0) -> list[Part]:
-    """Split a history into parts of equal time: a later part has more to catch up with, and the process of the last one does `more`."""
+    """Split a history into parts of equal duration.
+
+    A later part has more revisions before it, and the last part's process also does `more`.
+    """
     bounds = [0.0]
     for process in range(processes):
         besides = more if process == processes - 1 > 0 else 0

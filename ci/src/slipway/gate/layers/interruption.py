@@ -1,7 +1,8 @@
 """Revisions that commit before their end, interrupted there on a copy of the database and run again.
 
-A revision is stopped after each statement outside a transaction. CONCURRENTLY, several transactions of Postgres' own, is also stopped in the
-middle by a conflicting lock and a lock_timeout, as happens in production. The tables have rows when a revision may write more of them.
+A revision is stopped after each statement outside of a transaction. A statement with CONCURRENTLY consists of several
+transactions; it is also stopped in the middle, by a conflicting lock and a lock_timeout, as happens in production. The
+tables have rows when a revision may write to them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from slipway.migration.environment import Environment
 from slipway.records.proof import Layer
 from slipway.records.words import counted
 
-Hook = Callable[[Session, int], None]  # called with the session and the line of the statement
+Hook = Callable[[Session, int], None]  # called with the session and the statement's line
 
 _MOST_PER_REVISION = 12
 _INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid AND indexrelid >= 16384 ORDER BY 1"
@@ -41,12 +42,12 @@ WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND NOT EXISTS 
 class Interruption:
     """One interruption of a revision, and the result of its second run."""
 
-    line: int  # of the statement
-    during: bool  # in the middle of it, not after it
+    line: int  # the statement's line
+    during: bool  # whether it was stopped in the middle of the statement instead of after it
     failure: str | None  # the error of the second run, or None
     invalid: tuple[str, ...] = ()  # indexes that are invalid only because of the interruption
-    otherwise: str = ""  # the difference to an uninterrupted run, in words
-    in_rows: bool = False  # the only difference is in rows
+    otherwise: str = ""  # the difference from an uninterrupted run, in words
+    in_rows: bool = False  # whether only rows differ
 
     @property
     def where(self) -> str:
@@ -55,7 +56,7 @@ class Interruption:
 
 @dataclass(frozen=True)
 class InterruptionResult:
-    """The interruptions of each revision; `gaps` are sentences, `unreached` whether some revisions had none."""
+    """The interruptions of each revision. `gaps` are sentences; `unreached` is whether some revisions had none."""
 
     revisions: dict[str, tuple[Interruption, ...]] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
@@ -65,7 +66,8 @@ class InterruptionResult:
 def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str) -> InterruptionResult:
     """Interrupt every new revision at each point where it commits before its end.
 
-    `steps` are the results of the stairway, which has met alembic's own `version_table`.
+    - steps: the results of the stairway.
+    - version_table: alembic's own table, which the stairway has found.
     """
     revisions: dict[str, tuple[Interruption, ...]] = {}
     points = {node: found for node in baseline.history.nodes if node.new and (found := _points(steps[node.id]))}
@@ -75,7 +77,8 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str
     with baseline.replica() as source:
         for node, all_of_node in points.items():
             report(Layer.INTERRUPTION, node.id, len(points))
-            most = max(0, steps[node.id].runs(2 * _MOST_PER_REVISION + 1) - 1) // 2  # one run without, two with each
+            # one run without an interruption, and two for each interruption
+            most = max(0, steps[node.id].runs(2 * _MOST_PER_REVISION + 1) - 1) // 2
             if len(all_of_node) > most:
                 slowly = f": {steps[node.id].slowly}" if most < _MOST_PER_REVISION else ""
                 gaps.append(f"{most} of {counted(len(all_of_node), 'interruption')} of {node.id} were tried{slowly}")
@@ -90,7 +93,7 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str
 
 
 def _points(steps: Steps) -> list[tuple[int, bool]]:
-    """Return the numbers, from 0, of the statements outside a transaction, and whether to stop in their middle."""
+    """Return the numbers, from 0, of the statements outside of a transaction, and whether to stop in their middle."""
     return [
         (number, during)
         for number, statement in enumerate(steps.committing)
@@ -100,20 +103,20 @@ def _points(steps: Steps) -> list[tuple[int, bool]]:
 
 
 def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica, filled: str) -> Iterator[Interruption]:
-    """Yield the interruptions of a revision, with rows in all tables except `filled`; on empty ones without that name."""
+    """Yield the interruptions of a revision, with rows in all tables except the table `filled`; on empty tables when `filled` is empty."""
     with _before(node, source, filled) as database:
         error = upgrade(source.environment, database, [node])
         expected = with_connection(database, DatabaseState.of)
-    if error and filled:  # our rows do not fit it
+    if error and filled:  # our rows do not fit this revision
         yield from _each(node, points, source, "")
         return
     for number, during in points:
         with _before(node, source, filled) as database:
             stop = _stop_during if during else _stop_after
             line, ended = stop(source.environment, node, number, database)
-            if line is None:  # this run took another path
+            if line is None:  # in this run the revision took another path
                 continue
-            # An env.py that tries again by itself has already run it again, if the statement was stopped at all.
+            # An env.py that retries has already run the revision again, if the statement was stopped at all.
             if ended:
                 with_connection(database, _end_sessions)
             failure = upgrade(source.environment, database, [node]) if ended else None
@@ -131,7 +134,10 @@ def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica, fille
 
 
 def _end_sessions(connection: Connection) -> None:
-    """End the sessions that an interrupted process would not have: a pool of env.py's keeps them, with their locks."""
+    """End the sessions that would end with an interrupted process.
+
+    The pool of env.py's engine keeps them, with their locks.
+    """
     connection.execute(_OTHERS)
 
 
@@ -144,14 +150,17 @@ def _before(node: Node, source: Replica, filled: str) -> Iterator[URL]:
 
 
 def uninterrupted(node: Node, source: Replica) -> "DatabaseState":
-    """Return the state after one run of a revision."""
+    """Return the state after one uninterrupted run of a revision."""
     with source.before(node) as database:
         upgrade(source.environment, database, [node])
         return with_connection(database, DatabaseState.of)
 
 
 def _stop_after(environment: Environment, node: Node, number: int, database: URL) -> tuple[int | None, str | None]:
-    """Stop a revision after such a statement; return its line, None when it did not come so far, and how the run ended."""
+    """Stop a revision after the statement with this number.
+
+    Return its line, or None if the run did not reach it, and how the run ended.
+    """
     met: list[int] = []
 
     def stop(_session: Session, line: int) -> None:
@@ -164,14 +173,14 @@ def _stop_after(environment: Environment, node: Node, number: int, database: URL
 
 
 def _stop_during(environment: Environment, node: Node, number: int, database: URL) -> tuple[int | None, str | None]:
-    """Stop a revision by a transaction that blocks such a statement until it fails; return the same."""
+    """Stop a revision by a transaction that blocks the statement until it fails. Return the same as `_stop_after`."""
     met: list[int] = []
     with ExitStack() as blocking:
 
         def block(session: Session, line: int) -> None:
             if not met:
                 met.append(line)
-                with suppress(Exception):  # without the lock the statement is not stopped, which leaves no difference
+                with suppress(Exception):  # without the lock, the statement is not stopped, and no difference remains
                     blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
                 with closing(session.connection.cursor()) as cursor:
                     cursor.execute("SET lock_timeout = '20ms'")
@@ -182,7 +191,7 @@ def _stop_during(environment: Environment, node: Node, number: int, database: UR
 
 
 def _lock_every_table(connection: Connection) -> None:
-    """Begin a transaction with the locks of a writer on every table."""
+    """Begin a transaction with a writer's locks on every table."""
     if names := _tables(connection):
         connection.execute(text("BEGIN"))
         connection.execute(text(f"LOCK TABLE {', '.join(names)} IN ROW EXCLUSIVE MODE"))
@@ -190,7 +199,7 @@ def _lock_every_table(connection: Connection) -> None:
 
 @contextmanager
 def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | None = None) -> Iterator[None]:
-    """During the block, call hooks around the revision's statement outside a transaction, the one with this `number`, from 0."""
+    """Call hooks before or after the revision's statement outside of a transaction with this `number`, counted from 0, during the block."""
     done, commits = 0, False
 
     def about_to_run(execution: Execution) -> None:
@@ -215,7 +224,7 @@ def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | Non
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """The fingerprint of a database's catalog, its invalid indexes and the number of rows of each table."""
+    """A database's state: the fingerprint of its catalog, its invalid indexes, and the number of rows of each table."""
 
     fingerprint: str
     invalid: tuple[str, ...]
@@ -233,7 +242,7 @@ class DatabaseState:
         )
 
     def difference(self, expected: "DatabaseState") -> str:
-        """Describe the first difference to the expected state; empty when there is none."""
+        """Return the first difference from the expected state in words; empty when there is none."""
         if invalid := self.invalid_beside(expected):
             return f"{', '.join(invalid)} is not valid"
         if self.fingerprint != expected.fingerprint:
@@ -244,10 +253,10 @@ class DatabaseState:
         return ""
 
     def invalid_beside(self, expected: "DatabaseState") -> tuple[str, ...]:
-        """Return the invalid indexes that are not invalid in the expected state."""
+        """Return the invalid indexes that are valid in the expected state."""
         return tuple(name for name in self.invalid if name not in expected.invalid)
 
 
 def _tables(connection: Connection) -> list[str]:
-    """Return every table by its name in SQL."""
+    """Return the names of all tables in SQL."""
     return [name for (name,) in query(connection.connection, _TABLES)]

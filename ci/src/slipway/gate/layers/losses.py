@@ -22,9 +22,10 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class LossyConversion(Loss):
-    """The loss of a column's values by its new type.
+    """The loss of a column's values through its new type.
 
-    - by_cast: the values are those that a cast gives; otherwise the statement has made others, and only a downgrade knows the way back.
+    - by_cast: whether the new values are those of a cast. Otherwise the statement computed them, and only a downgrade
+      can restore the old ones.
     """
 
     table: str
@@ -34,7 +35,7 @@ class LossyConversion(Loss):
 
 
 def dropped_with_values(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield tables and columns that the upgrade removed with values, unless the downgrade brings them `back`."""
+    """Yield tables and columns that the upgrade removed with values, unless the downgrade restores them (`back`)."""
     for oid, table in before.names.items():
         if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
             yield _lost_table(table, before.counts[oid])
@@ -46,9 +47,10 @@ def dropped_with_values(before: Snapshot, upgraded: Snapshot, back: Back) -> Ite
 
 
 def dropped_by_failing_upgrade(change: Change, before: Snapshot) -> Iterator[Loss]:
-    """Yield tables and columns with values that a failing upgrade removes, unless they may be renamed."""
+    """Yield tables and columns with values that a failing upgrade would remove, unless they may be renamed."""
     kinds = {line.kind for line in change.added}
-    alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}  # perhaps by a new name
+    # perhaps the same object under a new name
+    alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}
     added = {line.name for line in change.added}
     gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in added}
     for oid, table in before.names.items():
@@ -71,7 +73,7 @@ def _lost_column(table: str, column: str, values: Sequence[Any]) -> Loss:
 
 
 def deleted_rows(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield the rows that the upgrade deleted, unless the downgrade brings them `back`."""
+    """Yield the rows that the upgrade deleted, unless the downgrade restores them (`back`)."""
     for oid, table in before.names.items():
         held, left = before.counts[oid], upgraded.counts.get(oid)
         if left is not None and left < held and len(back.get(table, [])) < held:
@@ -79,7 +81,10 @@ def deleted_rows(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[L
 
 
 def nulled_values(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield the columns with values that are NULL now and stay NULL after the downgrade, whose rows are `back`."""
+    """Yield columns with values that are now NULL and stay NULL after the downgrade.
+
+    `back` are the rows after the downgrade.
+    """
     for key, name in before.columns.items():
         oid, table = key[0], before.names[key[0]]
         if key not in after.columns or after.counts[oid] != before.counts[oid]:
@@ -90,7 +95,7 @@ def nulled_values(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Los
 
 
 def lost_by_downgrade(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield rows and values that the upgrade kept and the downgrade lost or changed, by their earlier names."""
+    """Yield rows and values that the upgrade kept and the downgrade lost or changed, under their earlier names."""
     for oid, table in before.names.items():
         if oid not in upgraded.names or table not in back:
             continue
@@ -98,7 +103,7 @@ def lost_by_downgrade(before: Snapshot, upgraded: Snapshot, back: Back) -> Itera
         if len(back[table]) < kept_rows:
             yield Loss(table, f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone")
         if len(back[table]) < before.counts[oid]:
-            continue  # the values that are missing with the rows cannot be identified
+            continue  # it is unknown which of the values are missing
         kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
         for key, name in kept:
             values = _kept(before.values[key])
@@ -108,14 +113,14 @@ def lost_by_downgrade(before: Snapshot, upgraded: Snapshot, back: Back) -> Itera
 
 
 def lossy_conversions(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[LossyConversion]:
-    """Yield values that a new type changed, found by casting them back; types without that cast are skipped."""
+    """Yield values that a new type changed, found by casting them back. Types without such a cast are skipped."""
     for key, name in upgraded.columns.items():
         was, now = before.types.get(key), upgraded.types[key]
         if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
             continue
         values = _kept(before.values[key])
         if _differ_in_zone(was, now) and len(_kept(upgraded.values[key])) == len(values):
-            continue  # a shift by AT TIME ZONE, which no cast takes back
+            continue  # AT TIME ZONE shifts the value, and no cast reverses that
         table = before.names[key[0]]
         if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
             words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
@@ -125,12 +130,12 @@ def lossy_conversions(connection: Any, before: Snapshot, upgraded: Snapshot) -> 
 
 
 def _differ_in_zone(was: str, now: str) -> bool:
-    """Whether two types hold the same times, one with a zone and one without."""
+    """Return whether two types hold the same times, one with a zone and one without."""
     return was.startswith("timestamp") and was.replace("without", "with") == now.replace("without", "with")
 
 
 def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:
-    """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
+    """Return a column's values cast to a type; `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
         with taken_back(connection):
@@ -142,10 +147,13 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
 
 
 def _cast_of(connection: Any, values: Sequence[Any], was: str, now: str) -> "Counter[str] | None":
-    """Return what a cast makes of values that were read as JSON, nothing when it fails; None for a type that JSON does not spell as Postgres does."""
+    """Return the results of casting values that were read as JSON; nothing when the cast fails.
+
+    Return None for a type whose JSON form differs from Postgres' text.
+    """
     texts = f"FROM jsonb_array_elements_text({literal(json.dumps(values))}::jsonb) text"
     made: Counter[str] | None = None
-    with suppress(Exception):  # an error of any driver
+    with suppress(Exception):  # the error of any driver
         for cast in (was, f"{was}::{now}"):
             with taken_back(connection):
                 ((text,),) = query(connection, f"SELECT jsonb_agg(to_jsonb(text::{cast}))::text {texts}")
@@ -154,5 +162,5 @@ def _cast_of(connection: Any, values: Sequence[Any], was: str, now: str) -> "Cou
 
 
 def _kept(values: Sequence[Any]) -> "Counter[str]":
-    """Count the values, without NULL: filling in a NULL is no loss."""
+    """Count the values except NULL, because replacing NULL is no loss."""
     return Counter(json.dumps(value, sort_keys=True) for value in values if value is not None)

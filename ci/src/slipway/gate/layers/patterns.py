@@ -1,4 +1,4 @@
-"""Texts that match a pattern of a check: a regular expression of Postgres, or a pattern of LIKE."""
+"""Texts that match the pattern of a check: a regular expression of Postgres, or a LIKE pattern."""
 
 import re
 import string
@@ -27,7 +27,7 @@ _LONGEST = 1_000
 
 
 def like(pattern: str, row: int, size: int = 2) -> str:
-    """Return a text that matches a pattern of LIKE, with `size` characters for each %."""
+    """Return a text that matches a LIKE pattern, with `size` characters for each %."""
     filling = {"%": f"v{row}".rjust(size, "v")[-size:], "_": str(row)}
     return re.sub(r"\\(.)|%|_", lambda part: part[1] or filling[part[0]], pattern)
 
@@ -35,7 +35,7 @@ def like(pattern: str, row: int, size: int = 2) -> str:
 def example(pattern: str, row: int, times: int) -> str | None:
     """Return a text that should match a regular expression, or None.
 
-    Rows take different characters; parts that may be repeated without a limit are repeated `times` times.
+    Different rows get different characters. Parts with unlimited repetition are repeated `times` times.
     """
     reader = _Reader(list(_TOKENS.finditer(pattern)), row, times)
     text = reader.alternatives()
@@ -44,14 +44,14 @@ def example(pattern: str, row: int, times: int) -> str | None:
 
 @dataclass
 class _Reader:
-    """Reads an expression from left to right."""
+    """A reader of regular expressions, from left to right."""
 
     tokens: list[re.Match[str]]
     row: int
     times: int
 
     def alternatives(self) -> str:
-        """Read up to the end of the group; each generated row takes another of its alternatives."""
+        """Read to the end of a group. Each row uses another alternative."""
         texts = [self._sequence()]
         while self.tokens and self.tokens[0]["or"]:
             self.tokens.pop(0)
@@ -94,7 +94,10 @@ def _bounds(written: str) -> tuple[int, int | None]:
 
 
 def _members(written: str) -> Iterator[str]:
-    """Yield the characters of a bracket expression; of those that it excludes, the usual others."""
+    """Yield the characters that a bracket expression matches.
+
+    For an excluding one, choose from the usual characters.
+    """
     negated = written.startswith("[^")
     listed = "".join(map(_member, _MEMBERS.finditer(written[2 if negated else 1 : -1])))
     yield from (letter for letter in _LETTERS if letter not in listed) if negated else listed

@@ -1,6 +1,7 @@
-"""Rows that the gate changes before a new revision, because its own would not meet what the revision forbids or looks for.
+"""Rows that the gate changes before a new revision, because its generated rows would not have the values that the revision forbids or searches.
 
-Two get equal keys before a unique index, one a label that leaves its enum, one the values that a statement looks for.
+Two rows get equal keys before a unique index, one row gets a label that leaves its enum, and one gets the values that a
+statement searches.
 """
 
 import re
@@ -31,12 +32,13 @@ _UNIQUE_INDEX = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """The columns, or names in expressions, of a unique index or constraint, and its condition, empty without one."""
+    """The columns of a unique index or constraint, or the names in its expressions, and its condition, empty without one."""
 
     table: str
     columns: frozenset[str]
     condition: str
-    is_derived: bool  # from any columns of the table: one of its own is as new as the key
+    # whether its values may come from any columns of the table, because a column of the key is as new as the key
+    is_derived: bool
 
 
 def added_keys(change: Change) -> Iterator[Key]:
@@ -53,12 +55,14 @@ def added_keys(change: Change) -> Iterator[Key]:
 
 
 def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
-    """Return the keys for which equal values are planted before each revision, whose steps come in their order.
+    """Return the keys for which equal values are planted before each revision.
 
-    A key on a column that an earlier revision adds, and a revision fills, is tried before that earlier one: only from equal sources can equal
-    values come. Planted before the key, they would be values that neither a release nor a revision writes.
+    The steps are in the order of the revisions.
+    Consider a key on a column that an earlier revision adds and a revision fills. Its values are planted before that
+    earlier revision, because equal values can only result from equal sources. Planted later, they would be values that
+    neither a release nor a revision writes.
     """
-    adding: dict[str, str] = {}  # the revision that adds a column to an existing table
+    adding: dict[str, str] = {}  # for each column added to an existing table, the revision that adds it
     written: list[str] = []
     keys = defaultdict(list)
     for revision, each in steps.items():
@@ -74,7 +78,7 @@ def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
 
 
 def _is_filled(column: str, statements: Iterable[str]) -> bool:
-    """Whether one of the statements sets the qualified column in an UPDATE."""
+    """Return whether one of the statements sets the qualified column in an UPDATE."""
     *_, table, name = quoted_parts(column)
     sets = re.compile(
         rf"\bUPDATE\b.*?(?<!\w){re.escape(table)}(?!\w).*?\bSET\b.*?(?<!\w){re.escape(name)}(?!\w)",
@@ -84,9 +88,10 @@ def _is_filled(column: str, statements: Iterable[str]) -> bool:
 
 
 def plant_duplicate(connection: Any, key: Key) -> None:
-    """Copy the key of a table's first row into its last, and let all rows meet the index' condition, unless a constraint refuses that.
+    """Copy the key of a table's first row into its last row, and let all rows meet the index' condition, unless a constraint refuses.
 
-    All columns that may be equal are copied when the key is derived. A new column has no value yet, and usually meets the condition.
+    For a derived key, copy all columns that may be equal. A new column has no value yet, and usually meets the
+    condition.
     """
     equal = f"quote_ident(a.attname) IN ({', '.join(map(literal, key.columns))})"
     equal += f" OR {_MAY_BE_EQUAL}" if key.is_derived else ""
@@ -94,7 +99,8 @@ def plant_duplicate(connection: Any, key: Key) -> None:
     names = [name for _, name in found]
     if not names:
         return
-    for copied in names if key.is_derived else [", ".join(names)]:  # one by one, because a check may refuse some
+    # one column at a time, because a check may refuse some
+    for copied in names if key.is_derived else [", ".join(names)]:
         first = f"SELECT {copied} FROM {key.table} ORDER BY ctid LIMIT 1"
         _update(connection, key.table, f"({copied}) = ({first}) WHERE {_IS_LAST.format(key.table)}")
     for (_, column), value in meeting(key.condition).items():
@@ -102,20 +108,23 @@ def plant_duplicate(connection: Any, key: Key) -> None:
 
 
 def _update(connection: Any, table: str, assignment: str) -> None:
-    """Change rows, unless a constraint refuses that."""
+    """Change rows, unless a constraint refuses."""
     update = f"UPDATE {table} SET {assignment}"
     rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
 def removed_labels(change: Change) -> Iterator[tuple[str, str]]:
-    """Yield each label that a change removes, after the name of its enum."""
+    """Yield each label that a change removes, after its enum's name."""
     left = {line.name: line.labels for line in change.added}
     for line in change.removed:
         yield from ((line.name, label) for label in line.labels if label not in left.get(line.name, line.labels))
 
 
 def plant_label(connection: Any, names: Mapping[str, str], enum: str, label: str) -> list[str]:
-    """Write a quoted label into the last row of each table that has the enum, unless a constraint refuses that; return their oids."""
+    """Write a quoted label into the last row of each table with the enum, unless a constraint refuses.
+
+    Return the tables' oids.
+    """
     columns = query(connection, f"{_COLUMNS} AND a.atttypid = to_regtype({literal(enum)})")
     having = [(oid, column) for oid, column in columns if oid in names]
     for oid, column in having:
@@ -124,12 +133,13 @@ def plant_label(connection: Any, names: Mapping[str, str], enum: str, label: str
 
 
 def plant_sought(connection: Any, names: Mapping[str, str], rows: Iterable[Sought], new: Collection[str]) -> set[str]:
-    """Give a row the values that a statement looks for, unless a constraint refuses them; return the oids of the tables.
+    """Give a row the values that a statement searches, unless a constraint refuses. Return the oids of the tables.
 
-    - names: of the tables by oid. new: columns of the new revisions, which no release has written.
+    - names: the names of the tables, by oid.
+    - new: columns of the new revisions, which no release has written.
     """
     rows = sorted(rows, key=lambda each: not each.equal)
-    planted: Counter[str] = Counter()  # rows by the oid of their table
+    planted: Counter[str] = Counter()  # the number of planted rows, by the oid of their table
     for spelled, values, equal in ((*of_table, each.equal) for each in rows for of_table in each.by_table()):
         oid = next((oid for oid, name in names.items() if is_table(name, spelled)), None)
         if oid is None:
@@ -140,7 +150,7 @@ def plant_sought(connection: Any, names: Mapping[str, str], rows: Iterable[Sough
             planted[oid] += 2
             plant_duplicate(connection, Key(table=table, columns=equal, condition="", is_derived=False))
         if known:
-            # A changed row becomes the last one; the first and the last may be equal.
+            # A changed row becomes the last one. The first and the last row may have equal keys.
             place = ("DESC LIMIT 1", "ASC LIMIT 1", "ASC OFFSET 1 LIMIT 1")[min(planted[oid], 2)]
             row = f"ctid = (SELECT ctid FROM {table} ORDER BY ctid {place})"
             _update(connection, table, f"({', '.join(known)}) = ROW ({', '.join(known.values())}) WHERE {row}")

@@ -1,4 +1,4 @@
-"""Statements of a release, derived from its models: it reads and writes each table, and each value of an enum."""
+"""Statements of a release, derived from its models: they read and write each table, and each value of an enum."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from slipway.migration.environment import sentence
 from slipway.records.gate import Column, Model
 
 _FULL_ROW, _BARE_ROW, _EVERY_COLUMN = seeds.ROWS + 1, seeds.ROWS + 2, seeds.ROWS + 3
-HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release cannot read it
+HELD: Final = "a value in a row"  # instead of an SQLSTATE: the release cannot read the value
 ADDED: Final = "a value of the type"
 LEFT_NULL: Final = "a column"
 NOT_NULL: Final = "23502"
@@ -40,14 +40,17 @@ class Query:
 
     sql: str
     origin: str
-    reports: bool = False  # it returns the message and the code of a Refused, if any
-    only_if: str = ""  # what no release is known to do, in words
-    table: str = ""  # that it reads or writes, if it is derived
+    reports: bool = False  # whether it returns the message and code of a Refused, if any
+    only_if: str = ""  # a condition that perhaps no release fulfils, in words
+    table: str = ""  # the table of a derived statement
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or what is not as the release needs it."""
+    """A statement that works before a revision and fails after it.
+
+    `code` is the SQLSTATE, or a text for a failure without an error.
+    """
 
     query: Query
     message: str
@@ -55,26 +58,26 @@ class Refused:
 
     @property
     def reason(self) -> str:
-        """The message without Postgres' details, which show the row."""
+        """The message without Postgres' details, which contain the row."""
         return self.message.partition("; ")[0]
 
     @property
     def null(self) -> Mapping[str, str] | None:
-        """The `column` that got no value and its `table`; None for another failure."""
+        """The `column` that got no value, and its `table`; None for another failure."""
         match = _NULL.search(self.message) if self.code == NOT_NULL else None
         return match and match.groupdict()
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:
-    """Yield SQLAlchemy's tables as records for another process."""
+    """Yield SQLAlchemy's tables as records that another process can read."""
     for table in tables:
         yield Model(table.schema, table.name, tuple(_as_column(each) for each in table.columns))
 
 
 def _as_column(column: "ModelColumn[Any]") -> Column:
-    """Describe a column; the ORM's INSERT names it unless the database generates its value or has a default."""
+    """Describe a column. The ORM's INSERT names it unless the database generates its value or has a default."""
     defaulted = isinstance(column.server_default, DefaultClause)
-    # SQLAlchemy 1.4 has the property under this name only.
+    # SQLAlchemy 1.4 has the property only under this name.
     autoincrements = column is getattr(column.table, "_autoincrement_column", None)
     written = not autoincrements and column.server_default is None and column.computed is None
     labels = getattr(getattr(column.type, "item_type", column.type), "enums", None) or ()
@@ -88,7 +91,7 @@ def _as_column(column: "ModelColumn[Any]") -> Column:
 
 
 def refusal(connection: Connection, query: Query) -> Refused | None:
-    """Execute a statement, roll it back, and return how it fails."""
+    """Execute a statement and roll it back. Return its failure, or None."""
     connection.exec_driver_sql("BEGIN")
     try:
         return _reported(query, connection.exec_driver_sql(query.sql))
@@ -120,9 +123,10 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
 def assumed(
     connection: Connection, table: seeds.Table, used: Collection[str], before: str, keys: Iterable[Collection[str]]
 ) -> Iterator[Query]:
-    """Yield the statements that a release with these columns of a table would run, without those that fail before the revision.
+    """Yield the statements that a release with these columns would run.
 
-    With `keys`, which become unique by it, also those that write equal values.
+    Leave out those that fail before the revision.
+    With `keys`, which the revision makes unique, also yield statements that write equal values.
     """
     columns = (
         Column(
@@ -146,7 +150,10 @@ def assumed(
 def repeated(
     connection: Connection, model: Model, table: seeds.Table, key: Collection[str], inserts: Sequence[Query]
 ) -> Iterator[Query]:
-    """Yield the write that gives two rows of a table equal values in a future key, if it works; columns that a model lacks get their default."""
+    """Yield the write, if it works, that gives two rows of a table equal values in a future key.
+
+    Columns that a model lacks get their default.
+    """
     names = {each["name"]: each["raw"] for each in table.columns}
     if {column.name for column in model.columns}.issuperset(names.get(column, column) for column in key):
         listed, last = ", ".join(sorted(key)), _LAST.format(table=table.name)
@@ -163,11 +170,11 @@ def repeated(
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
-    """Yield the kinds of statements with their variants, the likeliest first."""
+    """Yield the kinds of statements with their variants, the most probable first."""
     raw = connection.connection
     names = {column["raw"]: column["name"] for column in table.columns}
     made = {column["raw"] for column in table.columns if column["made"]}
-    # A model may take it for granted that the database numbers a key, and the code number it.
+    # A model may assume that the database numbers a key, although the application's code does.
     written = {
         column.name
         for column in model.columns
@@ -200,7 +207,7 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
 
 
 def as_sent(driver: str, table: seeds.Table, inserts: Sequence[str]) -> Sequence[str]:
-    """Remove the type casts of texts where SQLAlchemy sends none, so that renaming a type breaks no statement."""
+    """Remove the type casts of texts where SQLAlchemy sends none, because such a statement does not depend on the type's name."""
     if driver != "psycopg2":
         return inserts
     names = sorted({kind.name for kind in table.types.values()}, key=len, reverse=True)
@@ -209,14 +216,14 @@ def as_sent(driver: str, table: seeds.Table, inserts: Sequence[str]) -> Sequence
 
 
 def failing(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Refused]:
-    """Yield the writing statements of which no variant works, unless the table cannot be read either."""
+    """Yield the failures of writing statements of which no variant works, unless even reading the table fails."""
     outcomes = list(_outcomes(connection, model, table))
     if not isinstance(outcomes[0], Refused):
         yield from (each for each in outcomes if isinstance(each, Refused))
 
 
 def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Query | Refused]:
-    """Yield the first variant that works of each kind of statement, or the failure of the first one."""
+    """Yield for each kind of statement the first variant that works, or the failure of the first variant."""
     for kind, variants in _ways(connection, model, table):
         first = None
         for sql in variants:
@@ -231,11 +238,14 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
 
 
 def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) -> Iterator[str]:
-    """Yield INSERTs of copied rows: first of the last row, which is deleted before, because each parent may allow one row only."""
+    """Yield INSERTs of copied rows.
+
+    The first is for the last row, which is deleted before, because each parent may allow only one row.
+    """
     columns, row = ", ".join(names), None
     values = ", ".join(f"quote_nullable({name}::text)" for name in names)
     taken = f"DELETE FROM {table.name} WHERE {_LAST.format(table=table.name)} RETURNING concat_ws(', ', {values})"
-    with suppress(DBAPIError):  # other rows refer to it
+    with suppress(DBAPIError):  # other rows refer to this row
         row = connection.exec_driver_sql(taken).first()
     if row:
         yield f"INSERT INTO {table.name} ({columns}) VALUES ({row[0]})"
@@ -243,7 +253,7 @@ def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) 
 
 
 def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> str:
-    """Return a query of values that a model's enum lacks, first those in rows."""
+    """Return a query for values that a model's enum lacks, those in rows first."""
     known = f"ARRAY[{', '.join(map(literal, labels))}]"
     values = f"unnest({column['name']})" if column["category"] == "A" else column["name"]
     return (
@@ -255,7 +265,7 @@ def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> st
 
 
 def prepared(connection: Connection, queries: Iterable[Query]) -> dict[Query, str]:
-    """Prepare the statements that read, as drivers do; return the EXECUTE of each."""
+    """Prepare the reading statements, as drivers do. Return the EXECUTE command of each."""
     executes = {}
     for number, query in enumerate(queries):
         if query.reports or not query.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
@@ -263,8 +273,8 @@ def prepared(connection: Connection, queries: Iterable[Query]) -> dict[Query, st
         name = f"slipway_query_{number}"
         try:
             connection.exec_driver_sql(f"PREPARE {name} AS {query.sql}")
-            connection.exec_driver_sql(f"EXPLAIN EXECUTE {name}")  # plans it
-        except DBAPIError:  # several statements in one
+            connection.exec_driver_sql(f"EXPLAIN EXECUTE {name}")  # lets Postgres plan the statement
+        except DBAPIError:  # the text has several statements
             continue
         executes[query] = f"EXECUTE {name}"
     return executes

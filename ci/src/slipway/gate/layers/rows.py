@@ -1,16 +1,16 @@
-"""New revisions on rows: tables are filled as soon as they exist, and the rows stay for the following revisions, as in production.
+"""New revisions on rows.
 
-This finds revisions that pass only on empty tables, downgrades that lose or change values that the upgrade had kept, and upgrades that drop
-values. A revision that touches no rows is only upgraded.
-
-A long history is run in parts, in several processes. Each begins with the revisions before its part, which bring their rows and are not judged there.
-
-The stairway says which tables the statements of a revision lock. Foreign keys, triggers, other connections and other processes may write to more:
-the rows of all tables are compared around a revision that writes, and after the last one. When they differ there, the run is repeated, and compares
-all tables around each revision.
-
-Between the steps, which are committed, the server's user fills and reads the tables in a session of its own: row-level security would hide rows from
-the role of the revisions. It is a superuser, or lifts what is forced on tables that it owns meanwhile.
+Tables are filled as soon as they exist, and the rows stay for the following revisions, as in production.
+This finds revisions that pass only on empty tables, downgrades that lose or change values that the upgrade kept, and
+upgrades that drop values. A revision that uses no rows is only upgraded.
+A long history is run in parts, in several processes. Each process first runs the revisions before its part, to get
+their rows, and does not judge them.
+The stairway shows which tables a revision's statements lock. Foreign keys, triggers, other connections and other
+processes may write to further tables. So the rows of all tables are compared around a revision that writes, and after
+the last one. When they differ after the last one, the run is repeated and compares all tables around each revision.
+Between the steps, which are committed, the server's user fills and reads the tables in a session of its own, because
+row-level security would hide rows from the role of the revisions. This user is a superuser, or lifts forced row-level
+security from its own tables meanwhile.
 """
 
 import itertools
@@ -76,12 +76,13 @@ from slipway.records.words import counted
 
 T = TypeVar("T")
 
-# Errors that our invented values cause, unlike the application's: a cast that cannot read our text, a check or a reference that our row violates,
-# a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
-# NULL or by equal rows, where these were allowed, is the revision's own.
+# Errors that our invented values cause, in contrast to the application's: a cast that cannot read our text, a check or
+# a reference that our row violates, a refusal of an extension (39000) such as pgcrypto's for values that it has not
+# encrypted, an error of Python about JSON of another form. A violation through NULL or equal rows, where these were
+# allowed, is the revision's own error.
 _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 _ALLOWED_BEFORE = ("21000", "23502", "23505", "23P01")
-# A check of the application's own, in Python or by RAISE, judges values that only its code writes.
+# The application's own checks, in Python or by RAISE, judge values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
 _NO_LABEL = re.compile(r'invalid input value for enum [^:]+: "(?P<label>.*)"')
@@ -92,23 +93,24 @@ _MOVES = re.compile(r"\b(RESTART|setval)\b", re.IGNORECASE)
 class Rows:
     """The effects of one revision's steps on rows."""
 
-    held: dict[str, int] = field(default_factory=dict)  # the number of rows of each table before
-    failures: dict[str, Failure] = field(default_factory=dict)  # by step, where it succeeds on empty tables
+    held: dict[str, int] = field(default_factory=dict)  # the number of rows in each table before the revision
+    # failures of steps that succeed on empty tables, by step
+    failures: dict[str, Failure] = field(default_factory=dict)
     dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
-    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values that it set to NULL
-    conversions: tuple[LossyConversion, ...] = ()  # values that the upgrade changed by a new type
+    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values that it replaced by NULL
+    conversions: tuple[LossyConversion, ...] = ()  # values that the upgrade changed through a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
-    hidden: list[HiddenRows] = field(default_factory=list)  # rows that row-level security kept from statements
-    behind: tuple[SequenceBehind, ...] = ()  # sequences behind the values of their columns
+    hidden: list[HiddenRows] = field(default_factory=list)  # rows that row-level security hid from statements
+    behind: tuple[SequenceBehind, ...] = ()  # sequences whose next value is already in their column
     repeated_writes: tuple[RepeatedWrite, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
-    unmatched: tuple[Unmatched, ...] = ()  # statements that found none of the rows
-    found: frozenset[int] = frozenset()  # lines of those that found some
+    unmatched: tuple[Unmatched, ...] = ()  # statements that found no row
+    found: frozenset[int] = frozenset()  # the lines of statements that found rows
 
     def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
-        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
+        """Compare the rows before the revision with those after its upgrade and with those after its downgrade, `back`."""
         changed = {loss.name: loss for loss in lost_by_downgrade(before, after, back)}
-        if back:  # a downgrade that restores the old values shows that none is lost
+        if back:  # a downgrade that restores the old values shows that the upgrade lost none
             self.conversions = tuple(loss for loss in self.conversions if loss.by_cast and loss.name in changed)
         converted = {loss.name for loss in self.conversions}
         nulled = [loss for loss in nulled_values(before, after, back) if loss.name not in converted]
@@ -118,7 +120,7 @@ class Rows:
         self.changed = tuple(loss for name, loss in changed.items() if name not in named)
 
     def joined(self, other: "Rows") -> "Rows":
-        """Return what the revision did to rows of which the gate planted some, with what it did only without them."""
+        """Join this run with `other`, in which the gate planted some of the rows: return that run's effects, with those that only this run shows."""
         left = () if UP in other.failures else (*other.unmatched, *self.unmatched)
         unmatched = {each.line: each for each in left if each.line not in other.found}
         return replace(
@@ -129,24 +131,29 @@ class Rows:
         )
 
     def failing(self, error: str) -> "Rows":
-        """Return the same with the error on rows that the gate has planted, perhaps because their other values are its own."""
+        """Return the same effects with an error on planted rows, which other values of these rows may have caused."""
         return replace(self, unmatched=tuple(replace(each, failed=error) for each in self.unmatched))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowsResult:
-    """The history on rows: `filled` of `tables` accepted rows; `gaps` are sentences, `untested` the revisions that did not run on rows."""
+    """The history on rows.
+
+    - filled: how many of `tables` accepted rows.
+    - gaps: sentences.
+    - untested: the revisions that did not run on rows.
+    """
 
     revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
-    empty: Mapping[str, str] = field(default_factory=dict)  # why a table holds no row, by its name
+    empty: Mapping[str, str] = field(default_factory=dict)  # why a table has no row, by the table's name
     gaps: tuple[str, ...] = ()
     untested: tuple[str, ...] = ()
 
 
 def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
-    """Run the new revisions on rows; `steps` are the results of the stairway."""
+    """Run the new revisions on rows. `steps` are the results of the stairway."""
     upgraded = itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), baseline.history.nodes)
     nodes = tuple(itertools.dropwhile(lambda node: not node.new, upgraded))
 
@@ -167,19 +174,19 @@ def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """A part of the history on rows; the tables are those at its end."""
+    """A part of the history on rows. The tables are those at its end."""
 
     revisions: Mapping[str, Rows]
     tables: int
     filled: int
-    empty: Mapping[str, str]  # why a table holds no row
+    empty: Mapping[str, str]  # why a table has no row
     left: tuple[str, ...]  # revisions that were not reached
     why_left: str
-    unfit: Mapping[str, str]  # the error of a revision that fails, perhaps only on the generated values
+    unfit: Mapping[str, str]  # errors of revisions that may fail only on the generated values
     out_of_sight: tuple[str, ...]  # tables whose rows not even the gate sees
 
     def joined(self, other: "_Part", revisions: Collection[str]) -> "_Part":
-        """Return the part with what some revisions did to rows that the gate planted for them in another run."""
+        """Return the part with the effects on planted rows, which another run of some revisions has shown."""
         joined = {
             key: rows.failing(other.unfit[key]) if key in other.unfit else rows.joined(other.revisions.get(key, rows))
             for key, rows in self.revisions.items()
@@ -229,7 +236,10 @@ def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
 
 
 class _Run:
-    """A run of some new revisions on rows, which `begins` holds after earlier new ones, which bring their rows."""
+    """A run of some new revisions on rows.
+
+    `begins` are the earlier new revisions, which run first and bring their rows.
+    """
 
     def __init__(
         self,
@@ -250,32 +260,33 @@ class _Run:
         self._pending = deque(nodes)
         self._new = sum(node.new for node in baseline.history.nodes)
         self._rows: dict[str, Rows] = {}
-        self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
-        self._reasons: dict[str, str] = {}  # why a table holds no row, by its oid
+        self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that the gate tried to fill
+        self._reasons: dict[str, str] = {}  # why a table has no row, by its oid
         self._names: dict[str, str] = {}
         self._looks_everywhere = looks_everywhere
-        self._sought = sought  # rows to plant by revision
-        self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
+        self._sought = sought  # the rows to plant, by revision
+        self.is_unexplained = False  # whether rows were written, or a sequence moved, and no revision explains it
         self._marks: dict[str, str] = {}
-        self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
-        self._kept = False  # the database begins with rows
-        self._explained: set[str] = set()  # tables that revisions were seen to write
+        # sequences whose next value earlier revisions left in their column
+        self._behind: Collection[tuple[str, str]] = ()
+        self._kept = False  # whether the database had rows at the beginning
+        self._explained: set[str] = set()  # tables to which revisions were seen to write
         self._unfit: dict[str, str] = {}
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
         self._sees_all = True  # whether the user of the server is a superuser
         self._current: tuple[Node, str] | None = None
         self._context: MigrationContext
-        self._connection: Any  # of the revisions
+        self._connection: Any  # the connection of the revisions
         self._do: Callable[[Callable[[Connection], Any]], Any]
-        self._before: Snapshot | None = None  # the upgrade of the current revision
-        # The error of the upgrade on rows with NULLs and repeated values; it runs once more without them.
+        self._before: Snapshot | None = None  # the rows before the upgrade of the current revision
+        # The error of the upgrade on rows with NULLs and repeated values. The upgrade runs once more without these.
         self._failed: BaseException | None = None
 
     def again(
         self, *, looks_everywhere: bool = False, sought: Mapping[str, Sequence[Sought]] = MappingProxyType({})
     ) -> "_Run":
-        """Return a run that compares the rows of all tables around each revision, or that plants the rows which they look for."""
+        """Return a run that compares the rows of all tables around each revision, or plants the rows that revisions search."""
         looks_everywhere = looks_everywhere or self._looks_everywhere
         return _Run(self._baseline, self._steps, self._begins, looks_everywhere=looks_everywhere, sought=sought)
 
@@ -318,7 +329,7 @@ class _Run:
         self._begin()
         try:
             run(self._environment, self._walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # any error of a revision is a finding
+        except (Exception, SystemExit) as error:  # any error of a revision becomes a finding
             if self._current is None:
                 raise RefusedError("no revision was at fault", sentence(error)) from error
             self._fails(*self._current, error)
@@ -327,8 +338,12 @@ class _Run:
         self._current = self._before = None
 
     def _fails(self, node: Node, step: str, error: BaseException) -> None:
-        """Record a failure. If the upgrade of a new revision fails, it is run once more on rows without NULLs and long texts, to see what it does to those."""
-        if node in self._earlier:  # its own part reports it
+        """Record a failure.
+
+        When the upgrade of a new revision fails, run it once more on rows without NULLs and long texts, to see its
+        effects on these.
+        """
+        if node in self._earlier:  # the revision's own part reports the failure
             return
         ours = is_caused_by_our_values(error) and not self._drops_label(node, error)
         if step == UP and node.new and self._failed is None:
@@ -350,7 +365,7 @@ class _Run:
             self._pending.popleft()
 
     def _drops_label(self, node: Node, error: BaseException) -> bool:
-        """Whether a revision meets a row with a label that its own enum no longer has: a value of the application's, not ours."""
+        """Return whether a revision fails on a label that its own enum no longer has: that is a value of the application, not an invented one."""
         match = _NO_LABEL.search(str(error))
         removed = self._steps[node.id].upgraded.removed
         return match is not None and any(literal(match["label"]) in line.labels for line in removed)
@@ -373,7 +388,7 @@ class _Run:
                 self._plant(node)
             yield from self._upgraded(node)
             self._pending.popleft()
-            if self._failed:  # the next revision meets all rows again
+            if self._failed:  # the next revision gets all rows again
                 self._failed = None
                 break
             if self._makes_tables(node):
@@ -381,7 +396,7 @@ class _Run:
         self._look_for_more()
 
     def _seeing_all_rows(self, look: Callable[..., T], *arguments: Any) -> T:
-        """Call a function with the connection of the session that sees all rows."""
+        """Call a function with the connection that sees all rows."""
 
         def seeing_all(connection: Connection) -> T:
             with nullcontext() if self._sees_all else without_forced_security(connection.connection):
@@ -391,7 +406,7 @@ class _Run:
         return result
 
     def _brought_rows(self, own: str) -> Iterator[RevisionStep]:
-        """Run the revisions before this part, so that it finds the rows as they left them."""
+        """Run the revisions before this part, which bring their rows."""
         for node in self._earlier:
             self._fill_first(node, own)
             yield from self._step(node, UP)
@@ -408,7 +423,7 @@ class _Run:
 
     @property
     def _newest(self) -> int:
-        """The largest oid of a table that was to be filled."""
+        """Return the largest oid of a table that the gate tried to fill."""
         return max(map(int, self._filled), default=0)
 
     def _look_for_more(self) -> None:
@@ -447,26 +462,26 @@ class _Run:
             (unmatching := Unmatching()).recording(node),
         ):
             yield from self._step(node, UP)
-        if self._failed is None:  # the rows without NULLs are fewer
+        if self._failed is None:  # otherwise the rows lack NULLs
             held = {before.names[oid]: count for oid, count in before.counts.items()}
             rows.unmatched, rows.found = tuple(unmatching.among(held)), unmatching.found
         if watched:
             now = self._seeing_all_rows(sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
-        if backfills:  # the tables that they lock are not known when they run outside a transaction
+        if backfills:  # outside of a transaction, the tables that they lock are unknown
             self._of(node).repeated_writes = tuple(repeated_writes(self._connection, backfills))
         if any(before.counts.values()):
             yield from self._judged(node, before, locked)
 
     def _step(self, node: Node, step: str) -> Iterator[RevisionStep]:
-        """Yield a step, with a commit before and after it, so that neither session waits for the other's locks."""
+        """Yield a step with a commit before and after it, so that no session waits for another one's locks."""
         self._connection.commit()
         self._current = (node, step)
         yield step_of(self._environment, node, step)
         commit_beneath(self._context)
 
     def _judged(self, node: Node, before: Snapshot, locked: Collection[str]) -> Iterator[RevisionStep]:
-        """Compare the rows after the upgrade and after the downgrade with those before."""
+        """Compare the rows after the upgrade, and after the downgrade, with those before."""
         rows = self._of(node)
         after = self._seeing_all_rows(snapshot, list(before.names))
         differing = differing_tables(before, after)
@@ -477,7 +492,7 @@ class _Run:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         rows.conversions = self._seeing_all_rows(lambda connection: tuple(lossy_conversions(connection, before, after)))
-        rows.compare(before, after, {})  # a downgrade that fails brings nothing back
+        rows.compare(before, after, {})  # a failing downgrade restores nothing
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield from self._step(node, DOWN)
             rows.compare(before, after, self._seeing_all_rows(rows_in_earlier_types, before))
@@ -489,7 +504,10 @@ class _Run:
         return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
 
     def _writes(self, node: Node) -> bool:
-        """Whether a statement of the revision's upgrade may write to rows, of other tables too; the rows that it reads may decide what follows."""
+        """Return whether a statement of the revision's upgrade may write to rows, even of other tables.
+
+        A read counts, too, because its result may decide about writes.
+        """
         statements = self._steps[node.id].statements
         return any(
             each.rewrites or ((each.locks or each.scans or not each.transaction) and may_write(each.sql))
@@ -500,13 +518,16 @@ class _Run:
         return any(_MOVES.search(each.sql) for each in self._steps[node.id].statements)
 
     def _may_leave_sequences_behind(self, node: Node) -> bool:
-        """Whether it writes rows, or adds or replaces a sequence of existing rows; reading all sequences is slow."""
+        """Return whether a revision writes rows, or adds or replaces a sequence.
+
+        Only then are all sequences read, which is slow.
+        """
         steps = self._steps[node.id]
         replaces = any(_WRITES.match(each.sql) or _COUNTS.search(each.sql) for each in steps.statements)
         return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _plant(self, node: Node) -> None:
-        """Plant equal values that only the revision forbids, a label that only it removes, and the values that it looks for."""
+        """Plant equal values that the revision forbids, a label that it removes, and values that it searches."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         if keys := self._keys.get(node.id, ()):
             oids |= self._seeing_all_rows(partitions, oids.values())
@@ -541,7 +562,7 @@ class _Run:
 
 
 def is_caused_by_our_values(error: BaseException) -> bool:
-    """Whether a revision fails because our invented values do not fit it."""
+    """Return whether a revision fails because our invented values do not fit it."""
     code = sqlstate(error)
     if code is None:
         return "NoneType" not in str(error)
@@ -549,18 +570,21 @@ def is_caused_by_our_values(error: BaseException) -> bool:
 
 
 def fails_on_rows(error: BaseException) -> bool:
-    """Whether a revision meets rows that its schema allowed, such as equal ones, and that other layers may have made."""
+    """Return whether a revision fails on rows that its schema allowed, such as equal ones.
+
+    Other layers may have made such rows.
+    """
     return sqlstate(error) in _ALLOWED_BEFORE and not _is_met_by_equal_keys(error)
 
 
 def _is_met_by_equal_keys(error: BaseException) -> bool:
-    """Whether two tables held the same UUID, which only ours do."""
+    """Return whether a unique key fails because several tables have the same UUID, which happens only with ours."""
     message = f"{error} {detail(error)}"
     return sqlstate(error) == "23505" and seeds.UUID in message and "already exists" in message
 
 
 def _new_columns(steps: Steps) -> Iterator[str]:
-    """Yield the columns that a new revision adds to existing tables: no release has written them."""
+    """Yield the columns that a new revision adds to existing tables. No release has written to them."""
     tables = {line.name for line in steps.upgraded.added if "table" in line.kind}
     columns = (line.name for line in steps.upgraded.added if line.kind == "column")
     yield from (name for name in columns if name.rpartition(".")[0] not in tables)

@@ -1,8 +1,9 @@
-"""Rows for the tables of a history: three in each, the second with NULL in every nullable column.
+"""Rows for the tables of a history: three in each table, of which the second has NULL in every nullable column.
 
-An ordinary value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its
-parents. Most tables accept the likeliest rows, which one statement inserts into all of them. Where conditions refuse those, a second statement
-tries the combinations of a row's candidates, and skips those that repeat values which a constraint has refused.
+A value depends on the column's type and the row's number, but not on the column's name, so a foreign key that a later
+revision adds finds its parents. Most tables accept the ordinary rows, which one statement inserts into all tables.
+Where conditions refuse them, a second statement tries the combinations of a row's candidates. It skips combinations
+with values that a constraint has already refused.
 """
 
 import json
@@ -23,12 +24,12 @@ ROWS = (
 )
 Samples = Mapping[str, tuple[str, ...]]  # by `table.column` or `schema.table.column`
 NO_SAMPLES: Final[Samples] = MappingProxyType({})
-UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
+UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # a part of every generated UUID
 _BARE_ROW = 2  # NULL or the default wherever possible
-_ATTEMPTS = 400  # of one row
+_ATTEMPTS = 400  # for one row
 
-# Ordinary and partitioned tables of the service. Partitions are left out, because rows reach them through their table, and so are tables of
-# extensions. OFFSET 0 keeps Postgres from reading a whole catalog for each table.
+# Ordinary and partitioned tables of the service. Partitions are left out, because rows reach them through their table,
+# and so are tables of extensions. OFFSET 0 keeps Postgres from reading a whole catalog for each table.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(
@@ -72,7 +73,7 @@ WHERE c.oid > $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relp
     AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
 ORDER BY c.oid
 """
-# The types that arrays, ranges and composite types are made of, and those of these.
+# The types of which arrays, ranges and composite types consist, and the types of which these consist.
 _TYPES = """
 WITH RECURSIVE used(whole, place, oid, modifier) AS (
     SELECT NULL::oid, 0, oid, -1 FROM unnest('{{{oids}}}'::oid[]) AS oid
@@ -94,8 +95,9 @@ WHERE used.whole IS NOT NULL ORDER BY used.whole, used.place
 _MADE_OF_TYPES = frozenset("ARC")  # the categories of arrays, ranges and composite types
 _FIRST_COUNTED = 7001
 _COUNT_FROM = f"SELECT setval(made, {_FIRST_COUNTED - 1}) FROM pg_get_serial_sequence({{table}}, {{column}}) AS made WHERE made IS NOT NULL"
-# Inserts the rows of each part, or none if its constraints are violated at the end. After a violation the last column of the constraint that has another
-# candidate takes it, and those behind it begin again, within the `groups` of columns that conditions connect. An error without a name concerns all.
+# Inserts the rows of each part; none if its constraints are violated at the end. After a violation of a constraint, the
+# last of its columns that has another candidate gets this candidate. The following columns start again, within the
+# `groups` of columns that conditions connect. An error that names no constraint concerns all columns.
 _INSERT = """
 DECLARE
     part jsonb; wanted jsonb; command text; insert text; reason text; violated text; lacking text; chosen int[]; groups int[]; place int; named boolean;
@@ -146,7 +148,8 @@ BEGIN
     END LOOP;
     PERFORM set_config('slipway.rows', jsonb_build_object('accepted', accepted, 'reasons', reasons)::text, false);
 END"""
-# Executes the commands of each part, or none if one fails; lists the tables that failed, have no commands or refer to such a table.
+# Executes the commands of each part; none of the part's if one fails. Lists the tables that failed, that have no
+# commands, or that refer to such a table.
 _INSERT_AT_ONCE = """
 DECLARE part jsonb; command text; failed text[] := '{}';
 BEGIN
@@ -169,7 +172,10 @@ _UNDO = "DO 'BEGIN RAISE EXCEPTION ''slipway: only a trial''; END'"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table to fill; columns, parents (foreign keys), rules and deferrable constraints are in the form of the query above."""
+    """A table to fill.
+
+    `columns`, `parents` (foreign keys), `rules` and `deferrable` have the form of _TABLES' results.
+    """
 
     oid: str
     name: str
@@ -179,11 +185,11 @@ class Table:
     rules: tuple[Mapping[str, Any], ...] = ()
     types: Mapping[str, Type] = field(default_factory=dict)  # by column
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column, from the settings
-    plain: bool = False  # without a row of NULLs and long texts, and with other UUIDs than other tables
+    plain: bool = False  # whether to leave out the row with NULLs and long texts, and give each table UUIDs of its own
 
     @cached_property
     def groups(self) -> Mapping[int, int]:
-        """A number for each column, the same for those that conditions and keys connect."""
+        """A number for each column. Columns that conditions or keys connect have the same number."""
         groups = {column["number"]: column["number"] for column in self.columns}
         for each in (*self.rules, *self.parents):
             joined = {groups[number] for number in each["columns"] if number in groups}
@@ -192,19 +198,19 @@ class Table:
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """The raw names of the columns that need a value from each INSERT."""
+        """The names of the columns that need a value in each INSERT."""
         return frozenset(
             each["raw"] for each in self.columns if not (each["nullable"] or each["default"] or each["made"])
         )
 
     def deciding(self, numbers: Collection[int]) -> set[int]:
-        """Return these columns, and those connected with a generated one among them."""
+        """Return these columns, and the columns connected with a generated one among them."""
         made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
         behind = {self.groups[number] for number in made}
         return {*numbers, *(number for number, group in self.groups.items() if group in behind)}
 
     def conditions(self, column: Mapping[str, Any]) -> list[str]:
-        """Return the conditions on a column, with those on the columns of its group."""
+        """Return the conditions on a column, including those on the columns of its group."""
         if not any(rule["text"] and column["number"] in self.deciding(rule["columns"]) for rule in self.rules):
             return []
         group = self.groups[column["number"]]
@@ -213,7 +219,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Filled:
-    """The number of rows of each table, and why one holds none; keys are oids."""
+    """The number of rows in each table, and why a table has none, by oid."""
 
     counts: Mapping[str, int]
     reasons: Mapping[str, str]
@@ -221,7 +227,7 @@ class Filled:
 
 
 def tables(connection: Any, after: int, samples: Samples = NO_SAMPLES) -> tuple[Table, ...]:
-    """Return the service's tables with an oid above `after`."""
+    """Return the service's tables with an oid larger than `after`."""
     prepare_once(connection, "slipway_tables", f"PREPARE slipway_tables(oid) AS {_TABLES}")
     found = [
         (oid, name, *map(json.loads, details))
@@ -244,7 +250,7 @@ def tables(connection: Any, after: int, samples: Samples = NO_SAMPLES) -> tuple[
 
 
 def _parts_of_types(connection: Any, columns: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Return the types that the columns' types are made of, by the oid of the whole."""
+    """Return the types of which the columns' types consist, by the oid of the whole type."""
     oids = {column["oid"] for column in columns if column["category"] in _MADE_OF_TYPES}
     parts: dict[str, list[Mapping[str, Any]]] = {}
     for whole, description in query(connection, _TYPES.format(oids=",".join(oids))) if oids else ():
@@ -278,7 +284,7 @@ def _samples_of(samples: Samples, table: str, columns: Sequence[Mapping[str, Any
 
 
 def fill(connection: Any, tables: Sequence[Table], *, kept: bool = False) -> Filled:
-    """Insert rows into the tables, parents first; with `kept` those that have some are filled already."""
+    """Insert rows into the tables, parents first. With `kept`, tables that have rows count as filled."""
     names = {table.oid: table.name for table in tables}
     reasons: Mapping[str, str] = {}
     with without_forced_security(connection) if tables else nullcontext():
@@ -306,7 +312,7 @@ def fill_all(connection: Any, version_table: str, samples: Samples = NO_SAMPLES,
 
 
 def marks(connection: Any, names: Mapping[str, str]) -> dict[str, str]:
-    """Return a mark of the rows of some tables by oid, which every write to them changes."""
+    """Return a mark of the rows of each table, by oid. Every write to the table changes its mark."""
     selects = (
         f"SELECT {literal(oid)}, concat(count(*), '/', sum(xmin::text::bigint)) FROM {table}"
         for oid, table in names.items()
@@ -322,9 +328,10 @@ def accepted(
     columns: Collection[str],
     bare: Collection[str] = (),
 ) -> Sequence[str]:
-    """Return an INSERT of row number `row` that the table accepts, limited to `columns`, or none; nothing is kept.
+    """Return an INSERT of row number `row` that the table accepts, limited to `columns`, or none.
 
-    The columns `bare` have NULL or their default, wherever possible.
+    The row is rolled back.
+    The columns `bare` have NULL or their default, where possible.
     """
     part = {"tables": [table.oid], "before": [], "rows": [_row(table, row, {}, columns=columns, bare=bare)]}
     statements: list[str] = _insert(connection, [{**part, "after": [_UNDO]}])["accepted"]
@@ -332,13 +339,13 @@ def accepted(
 
 
 def _insert(connection: Any, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Insert the rows of some parts; return the accepted statements, and the reasons by table."""
+    """Insert the rows of some parts. Return the accepted statements, and the reasons for failures by table."""
     outcome: Mapping[str, Any] = _execute(connection, _INSERT.replace(":attempts", str(_ATTEMPTS)), parts)
     return outcome
 
 
 def _execute(connection: Any, program: str, parts: Sequence[Mapping[str, Any]]) -> Any:
-    """Execute a program for some parts; return its result."""
+    """Execute a program for some parts, and return its result."""
     with closing(connection.cursor()) as cursor:
         cursor.execute(f"DO {literal(program.replace(':parts', literal(json.dumps(parts))))}")
     ((text,),) = query(connection, "SELECT current_setting('slipway.rows')")
@@ -346,7 +353,7 @@ def _execute(connection: Any, program: str, parts: Sequence[Mapping[str, Any]]) 
 
 
 def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
-    """Yield the tables, referenced ones first: each alone, or those together whose references form a cycle."""
+    """Yield the tables, referenced ones first: each alone, or several together when their references form a cycle."""
     left = list(unordered)
     while left:
         waiting = {table.oid: table for table in left}
@@ -360,7 +367,7 @@ def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
 
 
 def _awaited(table: Table, waiting: Mapping[str, Table], *, required: bool = False) -> list[Table]:
-    """Return the other tables that its foreign keys refer to, or those that they must refer to."""
+    """Return the other tables to which a table's foreign keys refer; with `required`, only those to which they must refer."""
     nullable = {column["number"] for column in table.columns if column["nullable"]}
     parents = [each for each in table.parents if not (required and nullable.intersection(each["columns"]))]
     return [waiting[each["parent"]] for each in parents if each["parent"] in waiting and each["parent"] != table.oid]
@@ -369,13 +376,16 @@ def _awaited(table: Table, waiting: Mapping[str, Table], *, required: bool = Fal
 def _circle(table: Table, waiting: Mapping[str, Table]) -> list[Table]:
     """Return the table and all tables that its rows must reference, directly or indirectly."""
     circle = [table]
-    for each in circle:  # which grows
+    for each in circle:  # the list grows during the loop
         circle += [other for other in _awaited(each, waiting, required=True) if other not in circle]
     return circle
 
 
 def _at_once(group: Sequence[Table]) -> Mapping[str, Any]:
-    """Describe the INSERT of a table's likeliest rows, one for each where they may refer to each other; none for a circle of tables."""
+    """Return the INSERT of a table's ordinary rows, one for each row when rows may refer to each other.
+
+    Return none for a cycle of tables.
+    """
     table, *others = group
     parents = {parent["parent"] for parent in table.parents}
     written = _written(table)
@@ -393,7 +403,7 @@ def _at_once(group: Sequence[Table]) -> Mapping[str, Any]:
 
 
 def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, Any]:
-    """Return the rows of a table, or of tables that reference one another, as JSON for the PL/pgSQL block that inserts them."""
+    """Return the rows of a table, or of tables in a cycle, as JSON for the PL/pgSQL block that inserts them."""
     unfilled = {table.oid: by_oid[table.oid] for table in group} if len(group) > 1 else {}
     return {
         "tables": [table.oid for table in group],
@@ -408,7 +418,7 @@ def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, A
 
 
 def _before(group: Sequence[Table]) -> list[str]:
-    """Return the commands before the rows of a table, or of a circle of tables."""
+    """Return the commands before the rows of a table, or of a cycle of tables."""
     names = ", ".join(each["name"] for table in group for each in table.deferrable)
     counters = (
         _COUNT_FROM.format(table=literal(table.name), column=literal(column["raw"]))
@@ -421,7 +431,10 @@ def _before(group: Sequence[Table]) -> list[str]:
 
 
 def _after(group: Sequence[Table]) -> list[str]:
-    """Return the commands after the rows: a later ALTER TABLE of the transaction refuses those whose constraints are not checked yet."""
+    """Return the commands after the rows.
+
+    A later ALTER TABLE in the transaction refuses rows whose constraints are still unchecked.
+    """
     names = ", ".join(each["name"] for table in group for each in table.deferrable)
     again = ", ".join(each["name"] for table in group for each in table.deferrable if each["deferred"])
     return [
@@ -435,7 +448,7 @@ def _is_bare(table: Table, row: int) -> bool:
 
 
 def _written(table: Table, columns: Collection[str] | None = None) -> list[Mapping[str, Any]]:
-    """Return the columns that an INSERT names, of `columns` if given."""
+    """Return the columns that an INSERT names; with `columns`, only those among them."""
     return [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
 
 
@@ -451,7 +464,10 @@ def _row(
     columns: Collection[str] | None = None,
     bare: Collection[str] = (),
 ) -> Mapping[str, Any]:
-    """Describe one row: the candidates of each column, those with a choice last, and which columns a constraint concerns."""
+    """Describe one row: the candidates of each column, and the columns of each constraint.
+
+    Columns with several candidates come last.
+    """
     written = _written(table, columns)
     places = {column["number"]: place for place, column in enumerate(written, start=1)}
     constrained = {
@@ -471,7 +487,7 @@ def _row(
 def _choices(
     table: Table, column: Mapping[str, Any], row: int, unfilled: Mapping[str, Table], *, bare: bool
 ) -> list[str]:
-    """Return the candidates of a column, the likeliest first; a bare row has only required values."""
+    """Return the candidates for a column, the most probable first. A bare row has only the required values."""
     kind = replace(table.types[column["raw"]], brief=table.plain)
     conditions = table.conditions(column)
     parent = next((parent for parent in table.parents if column["number"] in parent["columns"]), None)
@@ -494,7 +510,7 @@ def _choices(
 def _references(
     table: Table, column: Mapping[str, Any], parent: Mapping[str, Any], row: int, unfilled: Mapping[str, Table]
 ) -> Iterator[str]:
-    """Yield the values of the parent's rows; those of this very row, or of rows that follow, where there is none yet."""
+    """Yield the values in the parent's rows. When there are none yet, yield those of this row or of following rows."""
     referenced = parent["referenced"]
     this = referenced[parent["columns"].index(column["number"])]
     select = f"SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET"
@@ -502,7 +518,7 @@ def _references(
     other = table if parent["parent"] == table.oid else unfilled.get(parent["parent"])
     own = next((each for each in other.columns if each["name"] == this), None) if other else None
     if other and own and own is not column:
-        if own["made"]:  # refused attempts have counted, too
+        if own["made"]:  # refused attempts have also used numbers of the sequence
             counted = f"currval(pg_get_serial_sequence({literal(other.name)}, {literal(own['raw'])}))"
             yield counted if other is table else str(_FIRST_COUNTED + row - 1)
         yield from _choices(other, own, row, {}, bare=False)[:1]

@@ -1,4 +1,4 @@
-"""Sequences that a revision leaves behind the values of their columns: the next INSERT fails."""
+"""Sequences whose next value is already in their column after a revision, so the next INSERT fails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.gate.measure.session import query
 
-# Of identity columns and of columns with a nextval() default; only ascending ones.
+# The sequences of identity columns and of columns with a nextval() default; ascending ones only.
 _COUNTED = """
 SELECT format('%I.%I', n.nspname, t.relname), quote_ident(a.attname), format('%I.%I', sn.nspname, s.relname)
 FROM (SELECT refobjid AS relation, refobjsubid AS number, objid AS sequence FROM pg_depend
@@ -22,7 +22,7 @@ WHERE t.oid = ANY ('{{{oids}}}'::oid[]) OR t.oid > {after}"""
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceBehind:
-    """A column that already holds a value as large as the next one of its sequence, or larger."""
+    """A column that already has a value as large as the next value of its sequence, or larger."""
 
     table: str
     column: str
@@ -35,7 +35,7 @@ class SequenceBehind:
 
 
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], SequenceBehind]:
-    """Return the columns whose sequence is behind, by table and name: of some tables, and of all with an oid above `after`."""
+    """Return the columns with such a sequence, by table and name: in the tables `oids`, and in all with an oid larger than `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
     values = (
         f"SELECT (SELECT max({column})::text FROM {table}), (SELECT last_value + is_called::int FROM {sequence})::text"

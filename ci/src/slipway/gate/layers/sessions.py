@@ -1,11 +1,11 @@
-"""Sessions beside a revision: those that wait behind it, and a second runner that starts the same revision.
+"""Sessions beside a revision: sessions that wait behind it, and a second runner that starts the same revision.
 
-For the lock queue, a transaction has written to the table that the revision locks last, so the revision waits while holding its earlier locks.
-Waiting is read from the lock table, never from a clock. Then the transaction writes to another of these tables, as an application's may, to provoke a
-deadlock.
-
-Of two runners alembic's own table decides within one transaction: one fails and leaves nothing. So the first is paused after each statement outside
-a transaction until the second has run the whole revision, or waits for the first, as for a lock that env.py acquires.
+For the lock queue, a transaction has written to the table that the revision locks last. The revision therefore waits
+while it holds its earlier locks. Waiting is read from the table of locks instead of a clock. Then the transaction
+writes to another of these tables, as an application's transaction may, to provoke a deadlock.
+When both runners use one transaction, alembic's own table decides: one fails and leaves no change. So the first runner
+is paused after each statement outside of a transaction. It continues when the second one has run the whole revision, or
+waits for the first, for example for a lock that env.py acquires.
 """
 
 import multiprocessing
@@ -33,9 +33,9 @@ from slipway.migration.environment import Environment
 from slipway.records.proof import Queue, Statement
 
 _LOCK_POLL_SECONDS = 0.002
-_A_WAIT = "SET lock_timeout = '10ms'"  # a longer wait is for us: no other session exists
+_A_WAIT = "SET lock_timeout = '10ms'"  # a longer wait means a wait for our locks, because no other session exists
 _LOCK_NOT_AVAILABLE, _DEADLOCK = "55P03", "40P01"
-# pg_locks is current in every statement; pg_stat_activity is read once per transaction.
+# pg_locks is current in every statement, but pg_stat_activity is read once per transaction.
 _REVISION_WAITS = (
     "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
 )
@@ -56,7 +56,10 @@ def locked_tables(statements: Sequence[Statement]) -> list[str]:
 def queue(
     environment: Environment, node: Node, tables: Sequence[str], queries: Sequence[Query], database: URL
 ) -> Queue | None:
-    """Run a revision behind a transaction that has written to the table it locks last; return None when it did not wait."""
+    """Run a revision behind a transaction that has written to the table that the revision locks last.
+
+    Return None when it did not wait.
+    """
     transaction = _OpenTransaction(database, tables, queries)
     with transaction.open():
         upgrade(environment, database, [node])
@@ -64,7 +67,7 @@ def queue(
 
 
 class _OpenTransaction:
-    """An application's transaction that has written to the last of `tables`, in its own thread and session."""
+    """An application's transaction, in its own thread and session, that has written to the last of `tables`."""
 
     def __init__(self, database: URL, tables: Sequence[str], queries: Sequence[Query]) -> None:
         self._database = database
@@ -75,7 +78,7 @@ class _OpenTransaction:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Hold the transaction open during the block, until another session has waited for it."""
+        """Hold the transaction open during the block, at most until another session has waited for it."""
         thread = threading.Thread(target=self._run, name="an open transaction", daemon=True)
         thread.start()
         self._ready.wait()
@@ -88,19 +91,19 @@ class _OpenTransaction:
     def _run(self) -> None:
         try:
             with_connection(self._database, self._block)
-        except DBAPIError:  # a table that it cannot write, or that does not exist before the revision
+        except DBAPIError:  # the table is not writable, or does not exist before the revision
             self.queue = None
         finally:
             self._ready.set()
 
     def _block(self, connection: Connection) -> None:
-        with suppress(DBAPIError):  # superusers only; others wait a second until Postgres checks
+        with suppress(DBAPIError):  # superusers only; for others, Postgres checks for deadlocks after a second
             connection.exec_driver_sql("SET deadlock_timeout = '10ms'")
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql(f"LOCK TABLE {self._tables[-1]} IN ROW EXCLUSIVE MODE")
         self._ready.set()
         while not self._over.wait(_LOCK_POLL_SECONDS):
-            # Not by SQLAlchemy, which would read listeners while env.py may add some.
+            # This avoids SQLAlchemy, which reads listeners, while env.py may add some at the same time.
             if query(connection.connection, _REVISION_WAITS)[0][0]:
                 queue = elsewhere(self._database, self._waiting)
                 self.queue = replace(queue, deadlock=self._deadlock(connection, queue.writers))
@@ -108,7 +111,7 @@ class _OpenTransaction:
         connection.exec_driver_sql("ROLLBACK")
 
     def _waiting(self, connection: Connection) -> Queue:
-        """Find the statements that wait while the revision does."""
+        """Find the tables and statements whose sessions wait while the revision waits."""
         connection.exec_driver_sql(_A_WAIT)
         return Queue(
             behind=self._tables[-1],
@@ -118,7 +121,10 @@ class _OpenTransaction:
         )
 
     def _deadlock(self, connection: Connection, held: Collection[str]) -> str:
-        """Write to the tables that the revision holds; return the one at which Postgres detects a deadlock, or ''."""
+        """Write to the tables that the revision has locked.
+
+        Return the one at which Postgres detects a deadlock, or ''.
+        """
         for table in self._tables[:-1]:
             if table in held:
                 try:
@@ -143,14 +149,14 @@ def _waits(connection: Connection, sql: str) -> bool:
 class Encounter:
     """A second runner that started after a statement of the first."""
 
-    line: int  # of that statement
-    otherwise: str  # the difference to the result of one runner, in words
+    line: int  # the line of that statement
+    otherwise: str  # the difference from the result of a single runner, in words
     first: str | None  # the error of the first runner, or None
     second: str | None
 
 
 def encounters(node: Node, steps: Steps, source: Replica) -> Iterator[Encounter]:
-    """Yield the result of a second runner at each interruption point, as far as the time allows."""
+    """Yield the result of a second runner at each interruption point, as many as time allows."""
     points = range(len(steps.committing))[: max(0, steps.runs(2 * _MOST_PER_REVISION + 1) - 1) // 2]
     if not points:
         return
@@ -166,7 +172,10 @@ def encounters(node: Node, steps: Steps, source: Replica) -> Iterator[Encounter]
 
 
 def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequence[int], str | None, str | None]:
-    """Run a revision twice at once, the first paused at a point; return the line of the point and both errors."""
+    """Run a revision twice at the same time, with the first paused at a point.
+
+    Return the lines of that point and both errors.
+    """
     met: list[int] = []
     go = multiprocessing.get_context("fork").Event()
 
@@ -192,7 +201,7 @@ def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequ
 
 
 def _run(node: Node, source: Replica, database: URL) -> str | None:
-    """Run a revision unless it is recorded, as alembic's own upgrade does; return the error, or None."""
+    """Run a revision unless it is already recorded, as alembic's own upgrade does. Return the error, or None."""
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         if node.id not in source.history.upto(heads):

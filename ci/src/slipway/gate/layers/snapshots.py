@@ -26,7 +26,7 @@ _BY_NAME = f"PREPARE slipway_by_name(text[]) AS {_SHAPES.format(oids='ARRAY(SELE
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The rows of some tables. Keys are oids of tables, and numbers of columns, which survive a rename."""
+    """The rows of some tables. The keys are oids of tables and numbers of columns, which do not change with names."""
 
     names: Mapping[str, str]
     columns: Mapping[tuple[str, str], str]
@@ -36,7 +36,7 @@ class Snapshot:
 
 
 def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
-    """Read some tables; those that no longer exist are absent."""
+    """Read some tables. Those that no longer exist are absent."""
     if not oids:
         return Snapshot(names={}, columns={}, types={}, values={}, counts={})
     prepare_once(connection, "slipway_by_oid", _BY_OID)
@@ -52,17 +52,17 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
 
 
 def names_of(connection: Any, oids: Iterable[str]) -> dict[str, str]:
-    """Return the names of those relations that exist, by oid."""
+    """Return the names of the existing relations, by oid."""
     return dict(query(connection, _NAMES.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 
 def partitions(connection: Any, oids: Iterable[str]) -> dict[str, str]:
-    """Return the names of all partitions of these tables, each with the oid of its table."""
+    """Return the names of these tables' partitions, each with the oid of its table."""
     return dict(query(connection, _PARTITIONS.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 
 def part_of(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
-    """Return the part of a snapshot that is about some tables."""
+    """Return the part of a snapshot for some tables."""
 
     def of_columns(each: Mapping[tuple[str, str], T]) -> dict[tuple[str, str], T]:
         return {key: value for key, value in each.items() if key[0] in oids}
@@ -77,14 +77,14 @@ def part_of(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
 
 
 def differing_tables(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the tables whose rows are fewer, or have other values in the columns that existed before."""
+    """Return the tables with fewer rows, or with other values in the columns that existed before."""
     columns = {key for key, values in before.values.items() if values != after.values.get(key, ())}
     counts = {oid for oid, count in before.counts.items() if after.counts.get(oid, 0) < count}
     return [oid for oid in before.names if oid in counts or any(oid == key[0] for key in columns)]
 
 
 def rows_in_earlier_types(connection: Any, before: Snapshot) -> Back:
-    """Return the rows of the tables that exist, each value cast to the earlier type of its column."""
+    """Return the rows of the existing tables. Each value is cast to the earlier type of its column."""
     prepare_once(connection, "slipway_by_name", _BY_NAME)
     listed = ", ".join(map(literal, before.names.values()))
     catalog = query(connection, f"EXECUTE slipway_by_name(ARRAY[{listed}]::text[])")
@@ -116,7 +116,10 @@ def _rows_of_each(connection: Any, names: Mapping[str, str]) -> dict[str, list[d
 
 
 def _rows_as(connection: Any, table: str, types: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the rows with the values of some columns cast to other types; a type that has no such cast keeps its form."""
+    """Return the rows, with the values of some columns cast to other types.
+
+    When a cast fails, the values stay as they are.
+    """
     casts = ", ".join(f'{literal(name)}, to_jsonb(t."{name}"::{kind})' for name, kind in types.items())
     with suppress(Exception), taken_back(connection):  # an error of any driver
         return _rows(connection, table, f" || jsonb_build_object({casts})")

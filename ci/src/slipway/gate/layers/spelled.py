@@ -1,4 +1,4 @@
-"""Models as SQL, one text for each object: two releases whose texts are equal ask for the same schema."""
+"""Models as SQL, one text for each object. Releases with equal texts have the same desired schema."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -14,11 +14,11 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def spelled(item: Any) -> str:
-    """Return the SQL of a table, column, index or constraint; empty when SQLAlchemy cannot spell it."""
+    """Return the SQL of a table, column, index or constraint; empty when SQLAlchemy has no SQL for it."""
     table = item.fullname if isinstance(item, Table) else getattr(item.table, "fullname", "")
     try:
         return f"{table}: {_statement(item).compile(dialect=_DIALECT)}"
-    except (SQLAlchemyError, AttributeError, TypeError):  # an object without its table, a type of another database
+    except (SQLAlchemyError, AttributeError, TypeError):  # an object without its table, or a type of another database
         return ""
 
 
@@ -43,5 +43,5 @@ def all_spelled(tables: Iterable[Table]) -> Iterator[str]:
 
 
 def spelled_enum(name: str, labels: Iterable[str]) -> str:
-    """Return the text of an enum type from its quoted labels."""
+    """Return the text for an enum type with these quoted labels."""
     return f"{name}: {', '.join(labels)}"

@@ -1,7 +1,8 @@
-"""Every new revision up, down and up again, every old one up: in one run of env.py, on one connection, as long as no step fails.
+"""The stairway: every new revision up, down and up again, and every old one up.
 
-alembic gets its steps from a function; ours also reads the catalog before a step is committed. A failing step ends the run. The next run resumes
-after it, in a new database when the old one is not clean.
+One run of env.py executes all steps as long as none fails.
+alembic gets its steps from a function; our function also reads the catalog before a step is committed. A failing step
+ends the run. The next run resumes after it, in a new database if the step left changes.
 """
 
 import re
@@ -53,7 +54,7 @@ _READS = re.compile(
     r"\s*(SELECT|SHOW|SET|BEGIN|START|COMMIT|ROLLBACK|PREPARE|EXECUTE|DEALLOCATE|DISCARD)\b", re.IGNORECASE
 )
 _INSUFFICIENT_PRIVILEGE, _LOCK_NOT_AVAILABLE = "42501", "55P03"
-_REPEATING_SECONDS = 60.0  # for the runs of one revision in a layer
+_REPEATING_SECONDS = 60.0  # limit for all runs of one revision in a layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ class Failure:
     line: int
     declared: bool = False  # the revision declares that it has no downgrade
     code: str | None = None  # SQLSTATE, for an error of Postgres
-    begun_by_env: bool = False  # an autocommit block found a transaction that alembic had not begun
-    by_program: bool = False  # that the revision started, whose error codes are unknown
+    begun_by_env: bool = False  # whether an autocommit block found a transaction that alembic had not begun
+    by_program: bool = False  # whether a program that the revision started has failed, whose error codes are unknown
 
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
@@ -91,12 +92,12 @@ class Failure:
         return self.lacks_privileges or self.by_program
 
     def line_in(self, node: Node, otherwise: int) -> int:
-        """Return its line when it is in the revision's file."""
+        """Return the failure's line if it is in the revision's file, otherwise `otherwise`."""
         return self.line if self.file == node.file else otherwise
 
 
 def _is_of_autocommit_block(error: BaseException) -> bool:
-    """Whether an error is alembic's assertion that it has begun the transaction itself (alembic/runtime/migration.py)."""
+    """Return whether an error is alembic's assertion that it has begun the transaction itself (alembic/runtime/migration.py)."""
     place = traceback.extract_tb(error.__traceback__)[-1:]
     return isinstance(error, AssertionError) and any(frame.name == "autocommit_block" for frame in place)
 
@@ -109,27 +110,27 @@ class Steps:
     fingerprints: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()
-    seconds: float = 0.0  # of the upgrade
+    seconds: float = 0.0  # duration of the upgrade
 
     def runs(self, most: int) -> int:
-        """Return how often a layer may repeat the upgrade, `most` times unless that takes too long."""
+        """Return how often a layer may repeat the upgrade: `most` times, or fewer when that would take too long."""
         return min(most, int(_REPEATING_SECONDS / self.seconds)) if self.seconds else most
 
     @property
     def slowly(self) -> str:
-        """The reason why there are fewer runs, in words."""
+        """The reason for fewer repetitions, in words."""
         slowest = max(self.statements, key=lambda each: each.ms, default=None)
         most = f", {slowest.ms / 1000:.0f} s of it `{slowest.sql}` on line {slowest.line}" if slowest else ""
         return f"its upgrade takes {self.seconds:.0f} s on empty tables{most}"
 
     @property
     def upgraded(self) -> Change:
-        """The change by the upgrade, empty when it did not run."""
+        """The change of the schema by the upgrade; empty when it did not run."""
         return self.changes.get(UP, Change())
 
     @property
     def committing(self) -> list[Statement]:
-        """The statements outside a transaction."""
+        """The statements outside of a transaction."""
         return [statement for statement in self.statements if not statement.transaction]
 
 
@@ -138,21 +139,21 @@ class StairwayResult:
     """The effects of all steps."""
 
     steps: Mapping[str, Steps]  # by revision
-    options: Options  # of env.py's `context.configure`
-    migrated: Migrated | None  # the schema at the end of the history, None when it was not reached
-    version_table: str  # alembic's own, as env.py names it
-    skipped: tuple[str, ...]  # the revisions that were not reached
-    together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
+    options: Options  # the options of env.py's `context.configure`
+    migrated: Migrated | None  # the schema at the end of the history; None when a step failed before
+    version_table: str  # alembic's own table, with the name that env.py gives it
+    skipped: tuple[str, ...]  # the revisions that the stairway did not reach
+    together: bool = False  # whether env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The catalog at the end of the history; empty when it was not reached."""
+        """The catalog at the end of the history; empty when the end was not reached."""
         return self.migrated.schema.lines if self.migrated else ()
 
     @cached_property
     def partitioned(self) -> frozenset[str]:
-        """The partitioned tables of the history, by all names that they have had."""
+        """The history's partitioned tables, by all names that they have had."""
         added = (line for steps in self.steps.values() for line in steps.upgraded.added)
         return frozenset(line.name for line in added if line.kind == "partitioned table")
 
@@ -163,11 +164,11 @@ class StairwayResult:
 
 
 class _NotAsLeftError(Exception):
-    """A failed step left changes that no transaction rolled back."""
+    """The error for a failed step whose changes no transaction rolled back."""
 
 
 class _After(Enum):
-    """The next action after a run of env.py."""
+    """The action that follows a run of env.py."""
 
     RESUME = "in the same database"
     START_AFRESH = "in a new database"
@@ -175,7 +176,7 @@ class _After(Enum):
 
 
 class Stairway:
-    """A part of a history, from revision number `first` to before `last`; earlier revisions are only upgraded."""
+    """A part of a history, from revision number `first` to before `last`. Earlier revisions are only upgraded."""
 
     def __init__(self, baseline: Baseline, first: int, last: int, *, trace: bool) -> None:
         self._baseline = baseline
@@ -185,15 +186,15 @@ class Stairway:
         self._nodes = baseline.history.nodes[:last]
         self._pending = deque(self._nodes[first:])
         self._steps = {node.id: Steps() for node in self._pending}
-        # Revisions with one step, and those that failed with their three steps in one transaction.
+        # Revisions with a single step, and those that failed with all three steps in one transaction.
         self._one_by_one = {node.id for node in self._pending if node.old}
         self._current: tuple[Node, str] | None = None
-        self._own_session: Any = None  # alembic's
+        self._own_session: Any = None  # alembic's session
         self._has_others = False
         self._database: URL
-        self._holders = ""  # the locks of other sessions when a wait for one ended
+        self._holders = ""  # the locks of other sessions at the time when a wait for one of them ended
         self._catalog: Catalog | None = None
-        self._expected: str | None = None  # the fingerprint that a failed step should have left
+        self._expected: str | None = None  # the fingerprint that a failed step must have left
         self._options: Options = {}
         self._migrated: Migrated | None = None
         self._version_table = ""
@@ -201,7 +202,7 @@ class Stairway:
         self._why_not_reached = ""
 
     def climb(self) -> StairwayResult:
-        """Run every step and collect the failures of revisions; raises BadInputError when env.py itself fails."""
+        """Run every step and collect the failures of revisions. Raise BadInputError when env.py itself fails."""
         with self._tracer.listening() if self._trace else nullcontext():
             with self._baseline.database() as database:
                 after = self._climb_in(database)
@@ -210,7 +211,7 @@ class Stairway:
         return self._result()
 
     def climb_in(self, database: URL) -> StairwayResult:
-        """Run the steps in an empty database, as far as they succeed there; raises as `climb`."""
+        """Run the steps in an empty database until one fails. Raise the errors of `climb`."""
         self._climb_in(database)
         return self._result()
 
@@ -221,13 +222,13 @@ class Stairway:
             migrated=self._migrated,
             version_table=self._version_table,
             skipped=tuple(node.id for node in self._pending),
-            # A revision that fails leaves the options unknown.
+            # After a failing revision the options are unknown.
             together=self._begun_by_env or (bool(self._options) and not self._options.get("transaction_per_migration")),
             why_skipped=self._why_not_reached,
         )
 
     def _climb_rest(self) -> None:
-        """Run the pending steps in as many new databases as necessary."""
+        """Run the pending steps, in as many new databases as necessary."""
         with self._baseline.replica() as source:
             after = _After.START_AFRESH
             while self._pending and after is _After.START_AFRESH:
@@ -278,12 +279,12 @@ class Stairway:
         self._current = self._catalog = self._own_session = None
 
     def _note_others(self, execution: Execution) -> None:
-        """Note that another session than alembic's may change the database."""
+        """Note that a session other than alembic's may change the database."""
         is_own = self._own_session in (None, execution.session.key)
         self._has_others |= not is_own and not _READS.match(execution.sql)
 
     def _note_holders(self, context: Any) -> None:
-        """Note the other sessions that hold locks when a wait for one ends: they end with the step that fails."""
+        """Note the other sessions that hold locks when a wait for one of them ends, because they end with the failing step."""
         if sqlstate(context.original_exception) == _LOCK_NOT_AVAILABLE:
             held = elsewhere(self._database, lambda connection: held_by_others(connection.connection))
             self._holders = self._tracer.words_on(held)
@@ -324,11 +325,11 @@ class Stairway:
             for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
                 yield self._observed(node, together, connection)
             self._pending.popleft()
-        commit_beneath(context)  # copies are made of the database, also where env.py never commits
+        commit_beneath(context)  # other databases are copied from this one, even when env.py never commits
         self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
-        """Run one or more steps of a revision in one transaction, and read the catalog after each."""
+        """Run one or more steps of a revision in one transaction, and read the catalog after each of them."""
         self._current = (node, steps[0])
         report(Layer.ALWAYS, node.id, len(self._baseline.history.nodes))
         taken = bare_step_of(self._environment, node, steps[-1])
@@ -348,7 +349,7 @@ class Stairway:
                 if traced:
                     seen.statements = self._tracer.seen()
                 others = self._has_others or programs_started() > programs
-                # They would wait for the locks of this transaction, and do not share its fate.
+                # Other sessions would wait for this transaction's locks, and are not rolled back with it.
                 if others and len(steps) > 1:
                     self._one_by_one.add(node.id)
                     raise _NotAsLeftError

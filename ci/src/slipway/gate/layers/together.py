@@ -1,7 +1,8 @@
-"""The new revisions in one run of env.py, in its own transactions, as `alembic upgrade heads` and `slipway migrate` run them.
+"""The new revisions in one run of env.py, with its own transactions, as `alembic upgrade heads` and `slipway migrate` run them.
 
-Other layers give each revision a transaction of its own. This run starts where the released revisions end, with rows in their tables. When it
-fails there it is repeated on empty tables, because our rows may be the reason. After it, a new connection must see the head.
+Other layers give each revision a transaction of its own. This run starts after the released revisions, with rows in the
+tables. When it fails, it is repeated on empty tables, because our rows may be the reason. After it, a new connection
+must see the head.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ WHERE c.oid = to_regclass({name})"""
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """The revision in which a run ended with an error; `fits` is false when our rows are the reason."""
+    """The revision in which a run ended with an error. `fits` is False when our rows are the reason."""
 
     revision: str
     failure: Failure
@@ -38,7 +39,7 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of env.py: its transactions in words, the end by an error if any, and the heads that a new connection sees."""
+    """One run of env.py: its transactions in words, the error that ended it, if any, and the heads that a new connection sees."""
 
     transactions: str
     stop: Stop | None = None
@@ -47,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class TogetherResult:
-    """The run on rows and, when it fails, the one on empty tables; `gap` is the reason why there is none."""
+    """The run on rows and, when that failed, the run on empty tables. `gap` is the reason when there is none."""
 
     on_rows: Run | None = None
     on_empty: Run | None = None
@@ -59,7 +60,7 @@ class TogetherResult:
 
 
 def run_together(baseline: Baseline, version_table: str) -> TogetherResult:
-    """Run the new revisions of a history, each of which succeeds by itself."""
+    """Run the new revisions of a history. Each of them succeeds by itself."""
     try:
         on_rows = _run(baseline, version_table, with_rows=True)
         on_empty = _run(baseline, version_table, with_rows=False) if on_rows.stop else None
@@ -87,7 +88,7 @@ class _Upgrade:
     baseline: Baseline
     database: URL
     transactions: str = ""
-    version_table: str = ""  # with its schema, which env.py's search_path may choose
+    version_table: str = ""  # the table with its schema, which env.py's search_path may determine
     revision: str = ""
 
     def run(self) -> Run:

@@ -1,4 +1,4 @@
-"""Statements that find none of the rows in a table: a backfill that does nothing, code that is not executed, or rows that the gate did not make."""
+"""Statements that find no row in a table with rows: a backfill without effect, code that is never executed, or rows that the gate did not make."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ _READS = re.compile(
     rf"|(?:(?P<insert>INSERT)\s+INTO\b.*?\b)?SELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{TABLE}))",
     re.IGNORECASE | re.DOTALL,
 )
-# One row answers whether there are any, or how many; a page behind the last one has none.
+# One row answers a question for existence or number. A page after the last one has no row.
 _ANSWERS = re.compile(
     r"\s*SELECT\s+(?:EXISTS|count|max|min|sum|bool_or)\b\s*\((?!.*\bGROUP\s+BY\b)", re.IGNORECASE | re.DOTALL
 )
@@ -30,7 +30,7 @@ _IS_NULL = re.compile(rf"({NAME})\s+IS\s+NULL\b", re.IGNORECASE)
 _EQUALS_NULL = re.compile(r"(?P<operator>=|<>|!=)\s*NULL\b(?:::[\w ]+)?", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE)\b", re.IGNORECASE)
 _FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({TABLE})", re.IGNORECASE)
-# An outer join makes NULLs, and the column may be another table's or a subquery's.
+# An outer join yields NULLs, and the column may belong to another table or a subquery.
 _JOINS = re.compile(
     rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{TABLE}(?:\s+(?:AS\s+)?{NAME})?\s*,)", re.IGNORECASE
 )
@@ -40,10 +40,11 @@ WHERE attrelid = ALL (ARRAY[{tables}]::oid[]) AND attnotnull AND attnum > 0 AND 
 
 @dataclass(frozen=True, kw_only=True)
 class Unmatched:
-    """The statement on a line that found none of the rows of a table.
+    """A statement, on a line, that found none of a table's rows.
 
-    - impossible: why no row can match, if that is so. corrected: the statement with IS NULL in the place of = NULL, if it has that.
-    - failed: the error of the revision on a row that the gate made to match.
+    - impossible: why no row can match; empty when one could.
+    - corrected: the statement with IS NULL instead of = NULL, if it has that.
+    - failed: the revision's error on a row that the gate made to match.
     """
 
     line: int
@@ -61,7 +62,7 @@ class Unmatched:
 
 
 class Unmatching:
-    """The statements of a revision whose every execution found no row, each with its table as it is spelled."""
+    """The statements of a revision that found no row in any execution, each with the spelling of its table."""
 
     def __init__(self) -> None:
         self._found: Counter[tuple[int, str]] = Counter()
@@ -69,18 +70,22 @@ class Unmatching:
 
     @contextmanager
     def recording(self, node: Node) -> Iterator[None]:
-        """Record the statements of a revision during the block; those whose number of rows the driver does not return count as matching."""
+        """Record a revision's statements during the block.
+
+        When the driver does not report a number of rows, a statement counts as matching.
+        """
 
         def end(execution: Execution) -> None:
             rows, match = execution.rows, _READS.match(execution.sql)
-            if rows is None or match is None or (line := line_in(node.script.path)) is None:  # which reads the stack
+            # line_in reads the stack, which is slow, so it comes last
+            if rows is None or match is None or (line := line_in(node.script.path)) is None:
                 return
             verb = (match["verb"] or match["insert"] or "SELECT").upper()
             spelled = with_parameters(execution.sql, None if execution.many else execution.parameters)
             if verb == "SELECT" and rows == 1 and spelled and _ANSWERS.match(spelled):
                 rows = _answer(execution, spelled)
             key = line, execution.sql
-            self._found[key] += abs(rows)  # -1 is unknown
+            self._found[key] += abs(rows)  # -1 means unknown
             follows = verb == "SELECT" and _FOLLOWS_A_PAGE.search(execution.sql)
             if not (rows or follows or key in self._unmatched):
                 table = match["table"] or match["source"]
@@ -96,7 +101,10 @@ class Unmatching:
         return frozenset(line for (line, _), rows in self._found.items() if rows)
 
     def among(self, filled: Mapping[str, int]) -> Iterator[Unmatched]:
-        """Yield those on tables that held rows before the revision, given by name; the first of each line."""
+        """Yield the statements on tables that had rows before the revision; the first one of each line.
+
+        `filled` has the numbers of rows by name.
+        """
         lines = set(self.found)
         for (line, _), each in self._unmatched.items():
             table = next((name for name, rows in filled.items() if rows and is_table(name, each.table)), "")
@@ -106,7 +114,7 @@ class Unmatching:
 
 
 def _answer(execution: Execution, sql: str) -> int:
-    """Return 0 when a query of one value finds none, by executing it again."""
+    """Execute a query of one value again. Return 0 when it finds none."""
     session = execution.session
     with taken_back(session.connection, alone=session.is_alone), suppress(session.error):
         return int(any(value for row in query(session.connection, sql) for value in row))
@@ -114,7 +122,7 @@ def _answer(execution: Execution, sql: str) -> int:
 
 
 def _unmatched(session: Session, sql: str, statement: Unmatched) -> Unmatched:
-    """Add what the statement looked for, or why there can be no such row."""
+    """Return the statement with the rows that it looks for, or with the reason why no such row can exist."""
     match = _CONDITION.search(sql)
     if match and not _OTHERWISE.search(match["condition"]):
         if _EQUALS_NULL.search(match["condition"]):
@@ -130,7 +138,10 @@ def _by_is(comparison: re.Match[str]) -> str:
 
 
 def _impossible_null(session: Session, sql: str, condition: str, table: str) -> str:
-    """Return the column that the whole condition demands to be NULL although it is NOT NULL; of a statement on one table only."""
+    """Return a column that the condition requires to be NULL although it is NOT NULL.
+
+    This is only possible for a statement on one table.
+    """
     nulls = () if _JOINS.search(sql) else _IS_NULL.findall(condition)
     tables = ", ".join(f"to_regclass({literal(each)})" for each in {table, *_FROM.findall(sql)})
     required = query(session.connection, _NOT_NULL.format(tables=tables)) if nulls else ()

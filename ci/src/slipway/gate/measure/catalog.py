@@ -1,9 +1,10 @@
-"""The catalog of a database as lines of text, read incrementally: the cost of a step depends on its changes, not on the size of the schema.
+"""The catalog of a database as lines of text.
 
-A statement locks the object that it changes, and the row that it writes carries its transaction in `xmin`. So within a transaction only locked
-or young objects are read again. A commit releases the locks: then all young rows are read, and the keys of all others, to notice drops. A renamed
-object appears in the definitions of others, so a rename causes one full read.
-Objects of extensions are ignored, and so is the order of columns, which Postgres cannot restore.
+It is read incrementally, so a step's cost depends on its changes instead of the schema's size.
+A statement locks the object that it changes, and the row that it writes has its transaction's id in `xmin`. So within a
+transaction only locked or new objects are read again. A commit releases the locks. After it, all new rows are read, and
+the keys of all others, to notice drops. The name of an object appears in the definitions of others, so a rename causes
+one full read. Objects of extensions are ignored, and so is the order of columns, which Postgres cannot restore.
 """
 
 import hashlib
@@ -19,20 +20,22 @@ from slipway.gate.measure.session import has_granted, plan_once, prepare_once, q
 from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
-_BEGINNING = "1"  # the bootstrap transaction: everything is younger
+_BEGINNING = "1"  # the bootstrap transaction, which is older than everything
 _DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass"
 
-# Changes that neither lock their owner nor rewrite its row: comments on a table's constraints, triggers, policies; constraints of a domain;
-# names of statistics; grants on the schema public, whose oid is no user's.
+# Changes that neither lock the owner nor rewrite its row: comments on a table's constraints, triggers and policies;
+# constraints of a domain; names of statistics; grants on the schema public, which existed before the user's objects.
 _UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
                AND classoid IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)), ' ',
               (SELECT sum(hashtext(concat(oid, conname, convalidated))) FROM pg_constraint WHERE contypid >= {FIRST_USER_OID}), ' ',
               (SELECT sum(hashtext(concat(stxname, stxnamespace))) FROM pg_statistic_ext), ' ',
               (SELECT concat(nspowner, nspacl) FROM pg_namespace WHERE nspname = 'public'))"""
-# Planning and starting the whole query takes a third longer than one without the rare catalogs, so those are read only when one has rows of the user.
+# The rare catalogs are read only when one has rows of the user: planning and starting the whole query takes a third
+# longer than one without them.
 _RARE = f"({' OR '.join(f'EXISTS (SELECT FROM {each.name} r WHERE {each.where})' for each in SYSTEM_CATALOGS if each.rare)})::text"
-# Later writes of this transaction carry its own xid, which is lower than the snapshot's when another session has committed meanwhile.
+# Later writes of this transaction have its own xid, which is lower than the snapshot's when another session has
+# committed meanwhile.
 _BOUNDARY = "coalesce(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()))::text"
 _STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {NEWEST_OID}, concat({_RARE}, ' ', {_UNTOLD})"
 
@@ -48,14 +51,15 @@ _YOUNG = " UNION ".join(
         "pg_namespace": f"(oid >= {FIRST_USER_OID} OR nspname = 'public')",
     }.items()
 )
-# Everything else belongs to these, except comments on their parts.
+# All other comments belong to one of these objects, or to a part of one.
 _COMMENTED = f"SELECT objoid FROM pg_description WHERE objoid >= {FIRST_USER_OID} AND $1 = '{_BEGINNING}'"
-# A grant on a column rewrites the column's row without a lock; columns are many, so they are read only when one was rewritten and a grant is possible.
+# A grant on a column rewrites the column's row without a lock. There are many columns, so they are read only when one
+# was rewritten and a grant is possible.
 _REWRITTEN_COLUMNS = f"""
     SELECT attrelid FROM pg_attribute r WHERE attrelid >= {FIRST_USER_OID} AND {is_young("r", "$1")}
     AND (SELECT pg_stat_get_xact_tuples_updated('pg_attribute'::regclass)) > 0
 """
-# Members of extensions are counted, because Postgres plans EXISTS as a scan of pg_depend at each step.
+# Members of extensions are counted, because Postgres plans EXISTS as a scan of pg_depend in each step.
 _CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
 _TOUCHED = f"""
     WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS} UNION {_COMMENTED}),
@@ -78,7 +82,7 @@ _FIRST = f"SELECT {_RARE} = 'true', (SELECT count(*) FROM pg_attribute WHERE att
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
-# The reader does not know the role that the gate made for the revisions.
+# The reader of a report does not know the gate's role for the revisions.
 _OUR_ROLE: Final = re.compile(rf"\b(?:{MAIN_USER}|{OWNER})\b")
 _OWNED_BY_OUR_ROLE: Final = re.compile(rf" ?\| owner {_OUR_ROLE.pattern}\Z")
 _LABEL: Final = re.compile(r"'(?:[^']|'')*'")
@@ -88,7 +92,7 @@ Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
 
 @dataclass(frozen=True, order=True)
 class Line:
-    """One fact of a catalog: `column`, `public.notes.title`, `text not null`."""
+    """One fact in a catalog, such as `column`, `public.notes.title`, `text not null`."""
 
     kind: str
     name: str
@@ -104,13 +108,13 @@ class Line:
         return tuple(_LABEL.findall(self.definition)) if self.kind == "enum" else ()
 
     def number(self) -> int:
-        """Hash the line to a number; the sum over all lines is independent of their order."""
+        """A hash of the line as a number. The sum over all lines does not depend on their order."""
         text = f"{self.kind}\0{self.name}\0{self.definition}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def fingerprint(total: int) -> str:
-    """Format the sum of a catalog's line numbers as its fingerprint."""
+    """Return the fingerprint for the sum of a catalog's line numbers."""
     return f"{total % 2**128:032x}"
 
 
@@ -126,23 +130,23 @@ class Change:
 
     @classmethod
     def between(cls, before: Iterable[Line], after: Iterable[Line]) -> "Change":
-        """Return the difference of two multisets of lines."""
+        """Return the difference between two multisets of lines."""
         had, has = Counter(before), Counter(after)
         return cls(tuple(sorted((has - had).elements())), tuple(sorted((had - has).elements())))
 
     def then(self, later: "Change") -> "Change":
-        """Combine two successive changes; lines that the second one undid cancel out."""
+        """Combine two successive changes. Lines that the second one undoes are left out."""
         return Change.between([*self.removed, *later.removed], [*self.added, *later.added])
 
     @property
     def number(self) -> int:
-        """Its contribution to the sum of all lines."""
+        """The change of the sum over all lines."""
         return sum(line.number() for line in self.added) - sum(line.number() for line in self.removed)
 
 
 @dataclass(frozen=True)
 class _State:
-    """The position of the session at a read."""
+    """The state of the session at a read."""
 
     transaction: str = ""
     boundary: str = _BEGINNING
@@ -151,9 +155,9 @@ class _State:
 
 
 class Catalog:
-    """The catalog of one DBAPI connection's database at the last read, with the changes of the current transaction.
+    """The catalog of a DBAPI connection's database at the last read, with the changes of the current transaction.
 
-    With `noted` the caller passes every statement of the session to `note_change`.
+    With `noted`, the caller passes every statement of the session to `note_change`.
     """
 
     def __init__(self, connection: Any, *, noted: bool = False) -> None:
@@ -177,20 +181,20 @@ class Catalog:
 
     @property
     def newest_oid(self) -> int:
-        """The largest oid at the last read; newer objects have larger ones."""
+        """The largest oid at the last read. Newer objects have larger ones."""
         return self._state.newest_oid
 
     def name_of(self, oid: str) -> str | None:
-        """Return the qualified name of a table or view; None for other relations, temporary and TOAST tables."""
+        """Return the qualified name of a table or view; None for other relations, and for temporary and TOAST tables."""
         line = self._lines.get(("pg_class", oid))
         return line.name if line and line.kind in _NAMED else None
 
     def begin(self) -> None:
-        """Record the start of a transaction without changes."""
+        """Record the start of a transaction that has no changes yet."""
         ((self._transaction,),) = query(self._connection, "SELECT now()::text")
 
     def read(self, *, by_others: bool = False) -> Change:
-        """Return the changes since the last read, also those `by_others`: other sessions, which hold no lock of ours."""
+        """Return the changes since the last read; with `by_others`, also those of other sessions, which do not hold our locks."""
         if by_others:
             return self._read_young(_BEGINNING)[0]
         before = self._state
@@ -208,7 +212,8 @@ class Catalog:
         return self._learn(rows, known.difference((catalog, key) for catalog, key, *_ in rows))
 
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
-        # From the beginning both are everything. In a small catalog, planning a second query takes longer than executing the first.
+        # At the beginning, both queries return everything. In a small catalog, planning a second query takes longer
+        # than executing the first.
         touched = boundary == _BEGINNING and self._noted and not self._is_large
         rows, _ = self._ask(self._touched if touched else _YOUNG_ONES, boundary)
         present = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
@@ -217,9 +222,10 @@ class Catalog:
 
     @property
     def _touched(self) -> str:
-        """The query of touched objects; the first rare one changes the state, so all young rows are read then.
+        """Return the query for changed objects.
 
-        A function, which is rare, may contain a grant.
+        The first rare object changes the state, so all new rows are read then.
+        A function, which is a rare object, may contain a grant.
         """
         ungranted = not self._lines or (self._noted and not has_granted(self._connection))
         return _USUAL_ONES if ungranted and not self._has_rare else _TOUCHED_ONES
@@ -227,7 +233,7 @@ class Catalog:
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a query, and the owners that it covered."""
         preparation = f"PREPARE {question}(xid) AS {_QUESTIONS[question]}"
-        if self._noted:  # and therefore read often
+        if self._noted:  # with `noted`, the catalog is read often
             plan_once(self._connection, question, preparation, f"'{boundary}'")
         prepare_once(self._connection, question, preparation)
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
@@ -238,7 +244,7 @@ class Catalog:
         return rows, touched.split() if touched else ()
 
     def _learn(self, rows: Iterable[Row], gone: Iterable[Key]) -> tuple[Change, bool]:
-        """Apply rows that were read; return the change, and whether an object has a new name."""
+        """Apply rows that were read. Return the change, and whether an object has a new name."""
         removed = [line for key in gone if (line := self._lines.pop(key, None))]
         added: list[Line] = []
         renamed = False

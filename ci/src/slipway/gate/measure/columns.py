@@ -1,4 +1,7 @@
-"""The columns of a database's tables, split into type, collation, default and so on; a line of the catalog joins these in one text."""
+"""The columns of a database's tables, with type, collation, default and so on as separate values.
+
+A line of the catalog joins them to one text.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from typing import Any, Final
 from slipway.gate.measure.session import query
 from slipway.gate.measure.system_catalogs import FIRST_USER_OID
 
-SERIAL: Final = "serial"  # in the place of a default: the next value of the sequence that belongs to the column
+SERIAL: Final = "serial"  # instead of a default: the next value of the sequence that belongs to the column
 
 _PARTS: Final = f"""
     SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname), format_type(a.atttypid, a.atttypmod),
@@ -23,18 +26,18 @@ _PARTS: Final = f"""
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column; a part that it lacks is None."""
+    """One column. A missing part is None."""
 
     type: str
     collation: str | None
     required: bool
     identity: str | None  # "a" for always, "d" for by default
     generated: str | None  # "s" for stored, "v" for virtual
-    expression: str | None  # of its default, or the one that generates it
+    expression: str | None  # the expression of its default, or the one that generates it
 
     @property
     def is_numbered(self) -> bool:
-        """Whether a sequence of its own numbers the rows unless an INSERT does."""
+        """Return whether a sequence of the column numbers the rows, unless an INSERT has a value."""
         return self.identity == "d" or self.expression == SERIAL
 
 

@@ -1,7 +1,8 @@
-"""Statements that a revision gives to its driver, past SQLAlchemy: raw cursors, COPY, coroutines.
+"""Statements that a revision gives directly to its driver instead of SQLAlchemy: raw cursors, COPY, coroutines.
 
-The drivers' methods that execute a statement are wrapped during a run. SQLAlchemy and our own queries call the same methods, so a call counts only
-when neither of them is the driver's caller. A path around these methods is found by its traces in the catalog (`measure.trace`).
+The drivers' methods that execute a statement are wrapped during a run. SQLAlchemy and our own queries call the same
+methods, so a call counts only when the caller is neither of them. Statements that avoid these methods are found by
+their traces in the catalog (`measure.trace`).
 """
 
 import sys
@@ -33,16 +34,16 @@ class Call:
     sql: str
     parameters: Any = None
     many: bool = False
-    cursor: Any = None  # that knows the number of rows afterwards, if the driver has one
+    cursor: Any = None  # the cursor that afterwards knows the number of rows, if the driver has one
 
 
 Listener = Callable[[Call], object]
 Method = Callable[..., Any]
-Read = Callable[..., Call]  # of the arguments of a method
+Read = Callable[..., Call]  # a function of a method's arguments
 
 
 class _Process:
-    """The listeners of this process; while there are any, the drivers' methods are wrapped."""
+    """The listeners of this process. While there are any, the drivers' methods are wrapped."""
 
     listeners: Final[list[tuple[Listener, Listener]]] = []
     wrapped: Final = ExitStack()
@@ -50,7 +51,7 @@ class _Process:
 
 @contextmanager
 def watching(before: Listener, after: Listener) -> Iterator[None]:
-    """Call these functions around every statement that is given to a driver directly, during the block."""
+    """Call these functions before and after every statement that is given directly to a driver during the block."""
     listeners = (before, after)
     with ExitStack() as stack:
         if not _Process.listeners:
@@ -92,7 +93,7 @@ _DRIVERS: Final = frozenset({*DRIVERS, "psycopg_pool"})
 
 
 def _is_direct() -> bool:
-    """Whether the service's code called the wrapped method, and not SQLAlchemy or the gate."""
+    """Return whether the service's code called the wrapped method, instead of SQLAlchemy or the gate."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack
     while frame and package_of(frame) in _DRIVERS:
         frame = frame.f_back
@@ -146,7 +147,7 @@ _in_awaited_block = partial(_in_block, reported=_reported_block_in_loop)
 
 
 class _Waiting:
-    """Makes a connection of an async driver look like a sync one, for queries within a greenlet; it is its own cursor."""
+    """An async driver's connection in the form of a sync one, for queries within a greenlet. It is its own cursor."""
 
     def __init__(self, driver_connection: Any) -> None:
         self.driver_connection = driver_connection
@@ -183,7 +184,7 @@ class _Waiting:
 def _by_cursor(
     module: Any, name: str, cursor: Any, sql: Any = "", parameters: Any = None, *_: Any, **more: Any
 ) -> Call:
-    """Read a call of a cursor's method; each driver has its own names for the two arguments."""
+    """Read a call of a cursor's method. Each driver has other names for the two arguments."""
     connection = cursor.connection
     return Call(
         connection=_Waiting(connection) if hasattr(connection, "__aenter__") else connection,
@@ -206,7 +207,7 @@ def _by_copy(module: Any, name: str, cursor: Any, _file: Any, table: str, *_: An
 
 
 def _by_adapter(_module: Any, name: str, cursor: Any, sql: str, parameters: Any = None) -> Call:
-    """Read a call of the cursor with which SQLAlchemy adapts an async driver to its synchronous interface."""
+    """Read a call of the cursor by which SQLAlchemy makes an async driver look synchronous."""
     connection = getattr(cursor, "_adapt_connection", None) or _Waiting(cursor._cursor.connection)  # noqa: SLF001 -- SQLAlchemy's
     dbapi = getattr(connection, "dbapi", None) or sys.modules["psycopg"]
     autocommit = getattr(connection, "autocommit", False)
@@ -221,7 +222,7 @@ def _by_adapter(_module: Any, name: str, cursor: Any, sql: str, parameters: Any 
 
 
 def _by_asyncpg(_module: Any, name: str, connection: Any, sql: str = "", *parameters: Any, **more: Any) -> Call:
-    """Read a call of asyncpg, which has no mode: a statement is its own transaction unless one is open."""
+    """Read a call of asyncpg, which has no autocommit mode: without an open transaction, a statement is its own transaction."""
     return Call(
         connection=_Waiting(connection),
         autocommit=not connection.is_in_transaction(),
@@ -238,7 +239,7 @@ def _by_prepared(module: Any, name: str, prepared: Any, *parameters: Any, **_: A
 
 
 def _text(sql: Any, connection: Any) -> str:
-    """Return a statement as text; drivers also accept bytes and their own composed objects."""
+    """Return a statement as text. Drivers also accept bytes and their own composed objects."""
     if isinstance(sql, bytes):
         return sql.decode()
     return str(sql.as_string(connection)) if hasattr(sql, "as_string") else str(sql)
@@ -249,7 +250,7 @@ _MARK: Final = "slipway_reports"  # the attribute of a wrapped method
 
 @dataclass(frozen=True)
 class _Class:
-    """A driver's class: how to read a call of its methods, and how to wrap each."""
+    """A driver's class: how to read a call of its methods, and how to wrap each method."""
 
     module: str
     name: str
@@ -281,7 +282,7 @@ _CLASSES: Final = (
 
 
 def _wrap_drivers(*_: Any) -> None:
-    """Wrap the methods of all drivers that are imported by now, until the last listener ends."""
+    """Wrap the methods of all drivers that are already imported, until the last listener ends."""
     for each in _CLASSES:
         module = sys.modules.get(each.module)
         owner = getattr(module, each.name, None)
@@ -315,10 +316,10 @@ def _connecting_by(original: Method) -> Method:
 
 @cache
 def _watched_connection(kind: Any) -> Any:
-    """Return psycopg2's class of a connection with cursors that report."""
+    """Return psycopg2's connection class with cursors that report their statements."""
 
     def cursor(self: Any, *args: Any, **more: Any) -> Any:
-        made = kind.cursor(self, *args, **more)  # of the class that the revision or its connection names
+        made = kind.cursor(self, *args, **more)  # a cursor of the class that the revision or its connection names
         named = dict(zip(("name", "cursor_factory", "withhold", "scrollable"), args, strict=False))
         return kind.cursor(self, **{**named, **more, "cursor_factory": _watched_cursor(made.__class__)})
 

@@ -1,4 +1,4 @@
-"""The parameters of a statement as SQL literals in its text."""
+"""A statement whose parameters are replaced by SQL literals."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _PLACE = re.compile(r"%\((?P<name>[^)]+)\)s|(?P<next>%s)|\$(?P<number>\d+)|(?P<p
 
 
 def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
-    """Replace the placeholders of a statement by literals; return None when a parameter has no literal."""
+    """Replace the placeholders in a statement by literals. Return None when a parameter has no literal."""
     if not parameters:
         return sql
     by_key: Any = parameters
@@ -35,7 +35,7 @@ def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | No
 
 
 def literal_of(value: Any) -> str:
-    """Return a value as an SQL literal; raises TypeError for an unknown type."""
+    """Return a value as an SQL literal. Raise TypeError for an unknown type."""
     return "NULL" if value is None else "'" + _text_of(value).replace("'", "''") + "'"
 
 

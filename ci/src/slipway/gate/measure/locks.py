@@ -1,11 +1,11 @@
 """The effects of a statement on tables that existed before it: locks, rewrites, index builds, scans.
 
-All queries run on the connection of the statement: uncommitted catalog rows and the counters of a transaction (`pg_stat_get_xact_numscans`) are
-invisible to others. An index build counts as a scan only without parallel workers, so new indexes are found by oid, except those that reuse the
-older file of their predecessor (TryReuseIndex, src/backend/commands/tablecmds.c); a table is rewritten when its `relfilenode` changes.
-
-An UPDATE or DELETE by an index that is not unique counts as a scan, too: on empty tables the planner takes the index whatever it would find, and any
-number of rows may have the value. In a block or function it is known by the lock.
+All queries run on the statement's connection, because uncommitted catalog rows and the counters of a transaction
+(`pg_stat_get_xact_numscans`) are invisible to others. An index build counts as a scan only without parallel workers, so
+new indexes are found by oid, except those that reuse their predecessor's file (TryReuseIndex,
+src/backend/commands/tablecmds.c). A table was rewritten when its `relfilenode` has changed.
+An UPDATE or DELETE by an index that is not unique counts as a scan, too: on empty tables the planner always uses the
+index, and any number of rows may have the value. In a block or function, such a statement is found by its lock.
 """
 
 import re
@@ -17,7 +17,8 @@ from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT
 from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
-# Weakest first, as pg_locks spells them; https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+# From the weakest to the strongest, with the names in pg_locks;
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 _MODES = (
     "AccessShareLock",
     "RowShareLock",
@@ -28,19 +29,19 @@ _MODES = (
     "ExclusiveLock",
     "AccessExclusiveLock",
 )
-# As the documentation spells them: ACCESS SHARE.
+# The names in the documentation, such as ACCESS SHARE.
 _SPOKEN = {mode: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper() for mode in _MODES}
-_BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
-_BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
+_BLOCKS_WRITERS = _MODES[4:]  # these modes conflict with ROW EXCLUSIVE
+_BLOCKS_READERS = _MODES[7:]  # these modes conflict with ACCESS SHARE
 WRITES_ROWS = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 ADDS_ROWS = re.compile(r"\A\s*(WITH\b.*\b)?(INSERT|COPY)\b", re.IGNORECASE)
 _ROWS_WRITTEN = _MODES[2]  # ROW EXCLUSIVE
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
-# The planner opens all indexes of a query's tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked against
-# readers blocks every query of its table: it counts as a lock on the table.
+# The planner opens all indexes of a query's tables (get_relation_info, src/backend/optimizer/util/plancat.c). An index
+# that is locked against readers therefore blocks every query of its table, and counts as a lock on the table.
 _LOCKED = "slipway_locked"
-# A transaction_timeout, from PostgreSQL 17 on, limits both.
+# Since PostgreSQL 17, a transaction_timeout limits both.
 _UNLIMITED = f"""concat_ws(' ',
                CASE WHEN current_setting('statement_timeout') IN ('0', '{OUR_STATEMENT_TIMEOUT}') THEN 'statement_timeout' END,
                CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
@@ -59,7 +60,7 @@ _PREPARE_LOCKED = f"""
     WHERE c.relkind IN ('r', 'p', 'm', 'v') OR c.relkind IS NULL
 """
 _SCANNED = "slipway_scanned"
-# In the first row the newest oid and the begin of the transaction.
+# The first row has the newest oid and the begin of the transaction.
 _PREPARE_SCANNED = f"""
     PREPARE {_SCANNED} AS
     SELECT {NEWEST_OID}, now()::text, NULL
@@ -78,7 +79,7 @@ _PREPARE_MOVED = f"""
 """
 
 
-# A session whose statement has failed still has its locks, and is no other one.
+# A session whose statement has failed still holds its locks. It does not count as another session.
 _HELD = """
 SELECT DISTINCT l.mode, CASE l.locktype WHEN 'relation' THEN format('%I.%I', n.nspname, c.relname) END
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -91,12 +92,13 @@ AND (l.locktype = 'advisory' OR (l.locktype = 'relation' AND l.relation >= 16384
 class Table:
     """A table or view that the session has locked."""
 
-    modes: frozenset[str] = frozenset()  # of the locks
+    modes: frozenset[str] = frozenset()  # the modes of the locks
     filenode: int = 0  # oid
     scans: int = 0  # the number of sequential scans
-    ranges: int = 0  # the number of scans of its indexes that are not unique
+    ranges: int = 0  # the number of scans of its non-unique indexes
     indexes: frozenset[int] = frozenset()  # oids
-    kind: str = "r"  # pg_class.relkind; "m", a materialized view, has no writers, "p", a partitioned table, no rows
+    # pg_class.relkind; a materialized view ("m") has no writers, a partitioned table ("p") no rows of its own
+    kind: str = "r"
 
 
 Tables = Mapping[str, Table]
@@ -104,7 +106,7 @@ Tables = Mapping[str, Table]
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """The effects of one statement on existing tables, by oid; the fields of `records.Statement`."""
+    """The effects of one statement on existing tables, by oid. `records.Statement` explains the fields."""
 
     locks: Mapping[str, str] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
@@ -115,7 +117,7 @@ class Effect:
     unlimited: tuple[str, ...] = ()
 
     def named(self, name_of: Callable[[str], str | None]) -> "Effect":
-        """Return the effects by name, without relations that have none, such as a dropped index."""
+        """Return the effects by name. Relations without a name, such as a dropped index, are left out."""
         return replace(
             self,
             locks={name: mode for oid, mode in self.locks.items() if (name := name_of(oid))},
@@ -127,13 +129,13 @@ class Effect:
 
 
 def prepare(connection: Any) -> None:
-    """Prepare the two queries below in a session."""
+    """Prepare the queries for `Transaction` in a session."""
     plan_once(connection, _LOCKED, _PREPARE_LOCKED, "0")
     prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
 
 
 def files(connection: Any, newest_oid: int) -> dict[str, int]:
-    """Return the relfilenode of each table up to `newest_oid`, by oid."""
+    """Return the relfilenode of each table with an oid up to `newest_oid`, by oid."""
     return {oid: int(file) for oid, file in query(connection, _FILES.format(newest_oid=newest_oid))}
 
 
@@ -143,7 +145,10 @@ def lock_timeout_of(connection: Any) -> str:
 
 
 def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
-    """Derive the effect of an unmeasured statement from moved files: Postgres moves rows under ACCESS EXCLUSIVE only."""
+    """Derive the effect of an unmeasured statement from changed files.
+
+    Postgres changes them only under ACCESS EXCLUSIVE.
+    """
     moved = tuple(oid for oid, file in after.items() if before.get(oid, file) != file)
     return Effect(
         locks=dict.fromkeys(moved, _SPOKEN[_MODES[-1]]),
@@ -155,14 +160,14 @@ def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
 
 @dataclass(frozen=True)
 class Moved:
-    """A table, by oid, that was rewritten, or that got a new index; `index` is its name, empty for a rewrite."""
+    """A table, by oid, that was rewritten or got a new index. `index` is the index's name; empty for a rewrite."""
 
     table: str
     index: str
 
     @property
     def effect(self) -> Effect:
-        """The effect of the statement that must have done it."""
+        """The effect of the statement that must have caused this."""
         if not self.index:
             return rewritten({self.table: 0}, {self.table: 1})
         return Effect(
@@ -173,31 +178,31 @@ class Moved:
 
 
 def moved(connection: Any, newest_oid: int) -> tuple[Moved, ...]:
-    """Return the tables up to `newest_oid` that have a file or an index above it."""
+    """Return the tables with an oid up to `newest_oid` that have a newer file or index."""
     prepare_once(connection, _MOVED, _PREPARE_MOVED)
     return tuple(Moved(table, index) for table, index in query(connection, f"EXECUTE {_MOVED}({newest_oid})"))
 
 
 def held_by_others(connection: Any) -> list[tuple[str, str | None]]:
-    """Return the locks of other sessions of the database: mode and table, None for an advisory lock."""
+    """Return the locks of other sessions in the database, as mode and table; None for an advisory lock."""
     return [(_SPOKEN[mode], table) for mode, table in query(connection, _HELD)]
 
 
 class Transaction:
-    """The locks and scans of a transaction, from its first statement on."""
+    """The locks and scans of a transaction since its first statement."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._locked: Tables = {}
-        # Counters may start above zero: they are reported, and reset, up to a second after a commit.
+        # Counters may start above zero, because Postgres reports and resets them up to a second after a commit.
         (newest, began, _), *counted = query(connection, f"EXECUTE {_SCANNED}")
         self._counted = {oid: Table(scans=int(scans or 0), ranges=int(ranges or 0)) for oid, scans, ranges in counted}
-        self._newest, self._began = newest, began  # objects up to here were built or moved by earlier transactions
+        self._newest, self._began = newest, began  # earlier transactions made or rewrote the objects up to this one
 
     def look(self, newest_oid: int, sql: str = "") -> Effect:
-        """Return the effects of a statement since the last call; relations above `newest_oid` are new."""
+        """Return the effects of a statement since the last call. Relations with an oid above `newest_oid` are new."""
         after, began, lock_timeout, unlimited = _locked_tables(self._connection, newest_oid)
-        before = self._locked if began in ("", self._began) else {}  # committed on the driver's connection
+        before = self._locked if began in ("", self._began) else {}  # the driver's connection has committed
         self._began = began or self._began
         known = {oid: before.get(oid) or self._counted.get(oid, Table()) for oid in after}
         self._counted.update((oid, Table(scans=each.scans, ranges=each.ranges)) for oid, each in after.items())
@@ -207,7 +212,7 @@ class Transaction:
 
 
 def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, tuple[str, ...]]:
-    """Return the locked tables and views up to `newest_oid`, the begin of the transaction, the lock_timeout, and the timeouts that are off."""
+    """Return the locked tables and views, the begin of the transaction, the lock_timeout, and the timeouts that are off."""
     rows = query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
     began, lock_timeout, unlimited = rows[0][-3:] if rows else ("", OUR_LOCK_TIMEOUT, "")
     tables = {
@@ -225,12 +230,12 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, 
 
 
 def _own(lock_timeout: str) -> str:
-    """Return a lock_timeout that env.py or the revision has set; empty for ours and for none."""
+    """Return a lock_timeout that env.py or the revision has set; empty for our own value and for none."""
     return "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout
 
 
 def effect(before: Tables, after: Tables, newest_oid: int, sql: str = "") -> Effect:
-    """Compare the locked tables before and after a statement; files and indexes up to `newest_oid` are old."""
+    """Compare the locked tables before and after a statement. Files and indexes up to `newest_oid` are old."""
     writes, adds = WRITES_ROWS.match(sql), ADDS_ROWS.match(sql)
     seen = [(oid, before.get(oid, Table()), now) for oid, now in after.items()]
     taken = {oid: _strongest(now.modes - was.modes) for oid, was, now in seen}

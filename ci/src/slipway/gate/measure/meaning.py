@@ -1,7 +1,8 @@
-"""Whether two spellings of an expression mean the same, as Postgres sees it.
+"""Whether two spellings of an expression have the same meaning for Postgres.
 
-The planner folds constants, pushes down NOT and drops casts that change nothing; its output is the normal form of an expression. Defaults are also
-compared by their values. A volatile one has another value each time, so only its normal form counts.
+The planner folds constants, pushes down NOT, and drops casts without effect. Its output is the normal form of an
+expression. Defaults are also compared by their values. A volatile default has another value each time, so only its
+normal form is compared.
 """
 
 import json
@@ -11,10 +12,10 @@ from typing import Any, Final
 
 from slipway.gate.measure.session import literal, query
 
-_ERRORS = Exception  # of any driver: an expression that cannot be planned or executed here equals no other
+_ERRORS = Exception  # errors of any driver: an expression that cannot be planned or executed here equals no other one
 _CONSTANT: Final = re.compile(r"(NULL|true|false|-?[\d.]+|[BX]?'(?:[^']|'')*')(::[^:]*)?")
 _CALL: Final = re.compile(r"\b(\w+)\(")
-# A text is converted to the column's type anyway.
+# A text is converted to the column's type in any case.
 _TO_TEXT: Final = re.compile(r"::(text|character varying)(?![(\w])")
 _DOUBLED: Final = re.compile(r"\((\((?:[^()]|\([^()]*\))*\))\)")
 _LIST: Final = re.compile(r"(?<=(?:= ANY|> ALL) \('\{)(?:[^'}]|'')*(?=\}')")
@@ -31,24 +32,24 @@ _HOLDERS: Final = {
 
 
 def same_type(one: str, other: str) -> bool:
-    """Whether two names of types denote the same one; six digits are the precision of a time that names none."""
+    """Return whether two type names mean the same type. Six digits are the default precision of a time."""
     return _LONGEST_PRECISION.sub(r"\1", one) == _LONGEST_PRECISION.sub(r"\1", other)
 
 
 def holds(wide: str, narrow: str) -> bool:
-    """Whether a type without a limit of its own takes every value of another, which programs read in the same way."""
+    """Return whether a type without a limit accepts every value of another type, and programs read both in the same way."""
     unlimited = _LIMIT.sub("", narrow)
     return wide in (unlimited, *_HOLDERS.get(unlimited, ())) and wide != narrow
 
 
 class Meaning:
-    """Compares expressions in the database of a DBAPI connection in autocommit mode."""
+    """A comparison of expressions in the database of a DBAPI connection in autocommit mode."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def same_default(self, type_: str, one: str | None, other: str | None) -> bool:
-        """Whether two defaults give a column of this type the same value; a default of NULL is none."""
+        """Return whether two defaults give a column of this type the same value. A default of NULL equals none."""
         if one == other:
             return True
         try:
@@ -65,7 +66,7 @@ class Meaning:
             return False
 
     def same_expression(self, table: str, one: str, other: str) -> bool:
-        """Whether two expressions over the columns of a table have the same normal form."""
+        """Return whether two expressions over a table's columns have the same normal form."""
         if one == other:
             return True
         try:
@@ -75,7 +76,7 @@ class Meaning:
         return _in_order(planned[0]) == _in_order(planned[1])
 
     def _is_volatile(self, planned: Sequence[str]) -> bool:
-        """Whether equal values would be a coincidence: those of volatile functions, and the time of the statement."""
+        """Return whether equal values would be a coincidence, because of volatile functions or the statement's time."""
         called = ", ".join(literal(name) for each in planned for name in _CALL.findall(each)) or "NULL"
         changing = f"SELECT count(*) FROM pg_proc WHERE proname IN ({called}) AND (provolatile = 'v' OR proname = 'statement_timestamp')"
         return bool(query(self._connection, changing)[0][0])
@@ -95,5 +96,5 @@ def _without_text(planned: str) -> str:
 
 
 def _in_order(planned: str) -> str:
-    """Sort the constants of `IN (…)`, whose order means nothing."""
+    """Sort the constants in `IN (…)`, whose order has no meaning."""
     return _LIST.sub(lambda match: ",".join(sorted(_ITEM.findall(match[0]))), planned)

@@ -1,4 +1,4 @@
-"""The step of a revision that runs now, and the line of the revision's file that executes a statement."""
+"""The step of a revision that is running, and the line of the revision's file that executes a statement."""
 
 import itertools
 import sys
@@ -14,7 +14,7 @@ from slipway.migration import database
 
 @dataclass(frozen=True)
 class _Step:
-    """A running step: the file of its revision, the first line of its function, and the thread and greenlet that run it."""
+    """A running step: the revision's file, the first line of its function, and its thread and greenlet."""
 
     path: str
     line: int
@@ -23,14 +23,14 @@ class _Step:
 
 
 class _Process:
-    """The step that runs in this process."""
+    """The step that this process is running."""
 
     step: _Step | None = None
 
 
 @contextmanager
 def running(path: str, line: int) -> Iterator[None]:
-    """Count the statements of the block as those of the revision in the file `path`, whose function begins on `line`."""
+    """Attribute the statements of the block to the revision in the file `path`, whose function begins on `line`."""
     _Process.step = _Step(path, line, threading.get_ident(), _greenlet())
     try:
         yield
@@ -39,9 +39,10 @@ def running(path: str, line: int) -> Iterator[None]:
 
 
 def line_in(path: str | None) -> int | None:
-    """Return the line of the revision in the file `path` that executes the current statement; None when its step does not run.
+    """Return the line of the revision in the file `path` that executes the current statement; None when its step is not running.
 
-    In another thread or task of the revision it is the line at which the step waits, otherwise the line of its function.
+    In another thread or task of the revision, return the line at which the step waits, otherwise the line of its
+    function.
     """
     step = _Process.step
     if step is None or step.path != path:
@@ -56,7 +57,7 @@ def line_in(path: str | None) -> int | None:
 
 
 def _stacks() -> Iterator[FrameType | None]:
-    """Yield the top of this stack and, in a greenlet, of those that wait for it: they hold the frames of coroutines."""
+    """Yield the top frame of this stack and, in a greenlet, those of the stacks that wait for it, which have the coroutines' frames."""
     yield sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
     greenlet = _greenlet()
     while greenlet is not None and (greenlet := greenlet.parent) is not None:
@@ -81,11 +82,11 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether a frame belongs to a connection of the gate's own, which may run in a thread."""
+    """Return whether a frame belongs to one of the gate's own connections, which may run in a thread."""
     return frame.f_globals.get("__name__") == database.__name__
 
 
 def package_of(frame: FrameType) -> str:
-    """Return the name of the package whose code a frame runs."""
+    """Return the name of the package that contains a frame's code."""
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]

@@ -1,10 +1,12 @@
-"""The role of a revision: the owner of its database, who is no superuser unless the settings say that production's role is one.
+"""The role of a revision: the owner of its database.
 
-The gate connects as a superuser and hands each session of env.py to that owner, as well as programs that revisions start (gate/redirection.py)
-and the statements of releases. Seeds and looks at rows need the superuser again, because row-level security would hide rows from them.
-
+It is no superuser unless the settings say that production's role is one.
+The gate connects as a superuser. It gives the owner's role to each session of env.py, to programs that revisions start
+(gate/redirection.py), and to the statements of releases. Inserting and reading seeds needs the superuser, because
+row-level security would hide rows from the owner.
 RDS lets its main user do some things that Postgres reserves for superusers:
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.rds_superuser.html. Here the superuser does them.
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.rds_superuser.html. In
+the gate, the superuser does them for the role.
 """
 
 import re
@@ -24,15 +26,15 @@ from slipway.gate.measure.session import (
 )
 from slipway.gate.measure.statements import Execution, watching
 
-MAIN_USER: Final = "slipway_rds_superuser"  # with the privileges of the main user of RDS
-OWNER: Final = "slipway_owner"  # owns its database, and may do nothing else
+MAIN_USER: Final = "slipway_rds_superuser"  # has the privileges of RDS' main user
+OWNER: Final = "slipway_owner"  # owns its database, and has no further rights
 
-# After a statement that returns to the session's superuser.
+# Needed after a statement that returns to the session's superuser.
 _LEAVE_SUPERUSER: Final = """SELECT set_config('session_authorization', rolname::text, false) FROM pg_database JOIN pg_roles r ON r.oid = datdba
 WHERE datname = current_database() AND NOT rolsuper AND current_setting('is_superuser') = 'on'"""
 _EXTENSION: Final = re.compile(r'\b(?:CREATE|ALTER)\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?"?([\w-]+)', re.IGNORECASE)
 _UNTRUSTED: Final = "SELECT name FROM pg_available_extension_versions WHERE NOT trusted AND name = {name}"
-# Event triggers: PostgreSQL.Concepts.General.FeatureSupport.EventTriggers.html in the same guide.
+# About event triggers, see PostgreSQL.Concepts.General.FeatureSupport.EventTriggers.html in the same guide.
 _OFFERED: Final = re.compile(
     r"\s*(?:(?:CREATE|ALTER)\s+(?:EVENT\s+TRIGGER|PUBLICATION)|SET\s+(?:SESSION\s+|LOCAL\s+)?session_replication_role|SELECT\s+pg_(?:terminate|cancel)_backend)\b[^;]*;?\s*",
     re.IGNORECASE,
@@ -60,15 +62,15 @@ OFFERED_EXTENSIONS: Final = frozenset(
 
 @contextmanager
 def as_in_production() -> Iterator[None]:
-    """During the block, give revisions what RDS gives its main user, and keep them from the superuser of their session."""
+    """During the block, give revisions the privileges of RDS' main user, and deny them those of their session's superuser."""
     with watching(before=_before, after=_after):
         yield
 
 
 def _before(execution: Execution) -> None:
     connection, sql = execution.session.connection, execution.sql
-    _after_superuser(connection)  # whose statement may have failed
-    with suppress(execution.session.error):  # in a failed transaction
+    _after_superuser(connection)  # the superuser's statement may have failed
+    with suppress(execution.session.error):  # raised in a failed transaction
         _enter(connection)
     if _TAKES_ANOTHER_USER.search(sql) and _user(connection) in (MAIN_USER, OWNER):
         rows_written(connection, _REFUSAL)
@@ -86,7 +88,10 @@ def _after(execution: Execution) -> None:
 
 
 def _enter(connection: Any) -> None:
-    """Give role and limits to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
+    """Set role and limits on a connection that a revision opened without SQLAlchemy.
+
+    Do so before each statement, because a rollback resets them.
+    """
     notes = notes_on(connection)
     if notes.get(_IS_DIRECT) is not False:
         if entered := bool(query(connection, _LEAVE_SUPERUSER)):
@@ -95,18 +100,21 @@ def _enter(connection: Any) -> None:
 
 
 def has_role(connection: Any) -> None:
-    """Record that a session has begun with the role of the revisions."""
+    """Record that a session has begun with the revisions' role."""
     notes_on(connection)[_IS_DIRECT] = False
 
 
 def _after_superuser(connection: Any) -> None:
     if before := notes_on(connection).pop(_BEFORE, None):
-        with suppress(Exception):  # the driver's own: in a failed transaction, which takes it back
+        with suppress(Exception):  # the driver's own error: in a failed transaction, whose rollback resets this
             become(connection, *before)
 
 
 def _offer(connection: Any, sql: str, names: Iterable[str]) -> None:
-    """Let the superuser execute a statement about extensions; when it is one of several in a text, create them before it."""
+    """Let the superuser execute a statement about extensions.
+
+    If the text has several statements, create the extensions before it.
+    """
     untrusted = [name for name in names if query(connection, _UNTRUSTED.format(name=literal(name)))]
     if untrusted and ";" not in sql.strip().rstrip(";"):
         notes_on(connection)[_BEFORE] = become_superuser(connection)

@@ -1,8 +1,9 @@
-"""The session of a revision: our own queries on its DBAPI connection, beneath SQLAlchemy and invisible to its events, and its settings.
+"""The session of a revision: our own queries on its DBAPI connection, which SQLAlchemy's events do not see, and its settings.
 
-A session that a revision has changed (SET ROLE, SET search_path) is restored for the next step: in production the next revision may run in another
-session, so each is tested without the settings of the one before; leaked settings are a finding. There are hundreds of settings, so they are read
-only around statements that appear to change some.
+When a revision has changed its session (SET ROLE, SET search_path), the session is restored for the next step. In
+production the next revision may run in another session, so each is tested without the previous one's settings; settings
+that leak are a finding. There are hundreds of settings, so they are read only around statements that seem to change
+some.
 """
 
 import re
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from alembic import op
 
-OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
+OUR_LOCK_TIMEOUT: Final = "9999ms"  # an unusual value, by which we recognise our own setting
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
 
 LIMITS: Final = {"lock_timeout": OUR_LOCK_TIMEOUT, "statement_timeout": OUR_STATEMENT_TIMEOUT}
@@ -24,15 +25,15 @@ _LIMITED: Final = ", ".join(
 )
 LIMIT: Final = f"SELECT {_LIMITED}"
 
-# A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides whether a timestamp is rewritten;
-# our own queries are planned once. The role of a revision is the owner of its database, see role.py. One statement, because every session of a
-# history begins with it.
+# With these limits, a revision that waits or hangs becomes a finding. Parallel workers would hide scans. The time zone
+# decides whether a timestamp is rewritten. Our own queries are planned once. The revision's role is the owner of its
+# database, see role.py. This is one statement, because every session of a history begins with it.
 SESSION: Final = (
     f"""SELECT {_LIMITED}, set_config('max_parallel_maintenance_workers', '0', false), set_config('TimeZone', 'UTC', false),
     set_config('plan_cache_mode', 'force_generic_plan', false), set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
     FROM pg_database WHERE datname = current_database()""",
 )
-# Of a session of the superuser beside that of a revision: its values have the same form.
+# For a session of the superuser beside the revision's. Its values must have the same form.
 _BESIDE: Final = f"""SELECT current_setting('is_superuser') = 'on', {_LIMITED}, set_config('TimeZone', 'UTC', false), set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('search_path', {{search_path}}, false)"""
 _CHANGES: Final = re.compile(
@@ -62,7 +63,7 @@ def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
 
 
 def rows_written(connection: Any, sql: str, parameters: Any = None) -> int:
-    """Execute a statement, with parameters in the driver's form if it has any; return the number of rows that it wrote."""
+    """Execute a statement, with parameters in the driver's form or None. Return the number of written rows."""
     with closing(connection.cursor()) as cursor:
         cursor.execute(*([sql] if parameters is None else [sql, parameters]))
         count: int = cursor.rowcount
@@ -76,9 +77,12 @@ def written_by_transaction(connection: Any) -> int:
 
 
 def begin_beside(connection: Any, search_path: str) -> bool:
-    """Begin a session of the server's user that looks at what revisions do, with the search path of theirs; return whether it sees all rows."""
+    """Begin a session of the server's user that observes revisions, with their search path.
+
+    Return whether it sees all rows.
+    """
     driver = driver_of(connection)
-    # psycopg's: with a statement of its own it would send DEALLOCATE ALL, which drops ours, too
+    # With a prepared statement of its own, psycopg would send DEALLOCATE ALL, which drops ours, too.
     if hasattr(driver, "prepare_threshold"):
         driver.prepare_threshold = None
     return bool(query(connection, _BESIDE.format(search_path=literal(search_path)))[0][0])
@@ -86,9 +90,10 @@ def begin_beside(connection: Any, search_path: str) -> bool:
 
 @contextmanager
 def taken_back(connection: Any, *, alone: bool | None = None) -> Iterator[None]:
-    """Roll back the work of the block, also after an error.
+    """Roll back the work of the block, even after an error.
 
-    - alone: whether the next statement is its own transaction; None asks the connection, which must be SQLAlchemy's.
+    - alone: whether the next statement is its own transaction; with None, ask the connection, which must be
+      SQLAlchemy's.
     """
     alone = commits_itself(connection) if alone is None else alone
     begin, end = ("BEGIN", "ROLLBACK") if alone else ("SAVEPOINT slipway", "ROLLBACK TO SAVEPOINT slipway")
@@ -100,21 +105,24 @@ def taken_back(connection: Any, *, alone: bool | None = None) -> Iterator[None]:
 
 
 def is_autocommit(connection: Any) -> bool:
-    """Whether a connection of SQLAlchemy is in the driver's autocommit mode."""
+    """Return whether an SQLAlchemy connection is in the driver's autocommit mode."""
     return bool(connection.dbapi_connection.autocommit)
 
 
 def commits_itself(connection: Any) -> bool:
-    """Whether the next statement on a connection of SQLAlchemy is its own transaction."""
+    """Return whether the next statement on an SQLAlchemy connection is its own transaction."""
     driver = driver_of(connection)
-    if hasattr(driver, "is_in_transaction"):  # asyncpg, where SQLAlchemy does not notice a COMMIT in a text
+    if hasattr(driver, "is_in_transaction"):  # asyncpg, for which SQLAlchemy does not notice a COMMIT in a text
         adapter = connection.dbapi_connection
         return not driver.is_in_transaction() and (adapter.autocommit or adapter._transaction is not None)  # noqa: SLF001 -- no public sign
     return is_autocommit(connection) and not is_begun(driver)
 
 
 def is_begun(driver: Any) -> bool:
-    """Whether a transaction is open, as the driver knows it; Postgres' clocks do not show it, since with asyncpg they differ in each statement."""
+    """Return whether a transaction is open, as the driver knows it.
+
+    Postgres' clocks do not show this, because with asyncpg they differ in each statement.
+    """
     if hasattr(driver, "is_in_transaction"):  # asyncpg
         return bool(driver.is_in_transaction())
     if hasattr(driver, "info"):  # psycopg and psycopg2
@@ -124,12 +132,12 @@ def is_begun(driver: Any) -> bool:
 
 @contextmanager
 def as_superuser(connection: Any) -> Iterator[None]:
-    """Let the superuser of a session, if it has one, use its DBAPI connection during the block."""
+    """Use a DBAPI connection as the session's superuser, if it has one, during the block."""
     before = become_superuser(connection)
     try:
         yield
     finally:
-        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+        with suppress(Exception):  # the driver's own error: the block failed, so the transaction's rollback resets this
             become(connection, *before)
 
 
@@ -140,20 +148,23 @@ def tables_with_hidden_rows(connection: Any) -> list[str]:
 
 @contextmanager
 def without_forced_security(connection: Any) -> Iterator[None]:
-    """Let the current role see and write all rows of the tables that it owns during the block, as a superuser does anyway."""
+    """Let the current role see and write all rows of its own tables during the block.
+
+    A superuser can do this anyway.
+    """
     forced = [name for name, is_forced in query(connection, _HIDING) if is_forced]
     for table in forced:
         rows_written(connection, f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     try:
         yield
     finally:
-        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+        with suppress(Exception):  # the driver's own error: the block failed, so the transaction's rollback resets this
             for table in forced:
                 rows_written(connection, f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def become_superuser(connection: Any) -> tuple[str, str]:
-    """Leave the role of the revision; return its user and its current role."""
+    """Leave the revision's role. Return the session's user and its current role."""
     ((user, role),) = query(connection, _ROLE)
     rows_written(connection, "RESET SESSION AUTHORIZATION")
     return user, role
@@ -171,7 +182,7 @@ def literal(text: str) -> str:
 
 
 def driver_of(connection: Any) -> Any:
-    """Return the driver's own connection beneath SQLAlchemy's, the identity of a session."""
+    """Return the driver's own connection below SQLAlchemy's. It identifies a session."""
     return getattr(connection, "driver_connection", connection)
 
 
@@ -179,7 +190,7 @@ _notes: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
 
 
 def notes_on(connection: Any) -> dict[str, Any]:
-    """Return our notes on a session, which live as long as its connection."""
+    """Return our notes on a session, which exist as long as its connection."""
     return _notes.setdefault(driver_of(connection), {})
 
 
@@ -193,9 +204,11 @@ def prepare_once(connection: Any, name: str, sql: str) -> None:
 
 
 def plan_once(connection: Any, name: str, sql: str, example: str) -> None:
-    """Prepare a statement once per session with a plan for a large catalog, however small it is now: `example` are arguments.
+    """Prepare a statement once per session, with a plan for a large catalog even if it is small now.
 
-    The plan of an empty database would read all of pg_class at each execution. It is kept, as the session's settings demand.
+    `example` are arguments.
+    A plan for an empty database would read all of pg_class in each execution. Postgres keeps the plan because of the
+    session's settings.
     """
     if name in notes_on(connection).setdefault("prepared", set()):
         return
@@ -207,12 +220,12 @@ def plan_once(connection: Any, name: str, sql: str, example: str) -> None:
 
 
 def has_granted(connection: Any) -> bool:
-    """Whether a statement of the session may have changed a permission, or the catalogs themselves, as far as `note_change` knows."""
+    """Return whether a statement that `note_change` has seen may have changed a permission, or the catalogs themselves."""
     return _GRANTED in notes_on(connection)
 
 
 def note_change(connection: Any, sql: str) -> None:
-    """Record the settings of a session before a statement that appears to change them, and whether it may change permissions."""
+    """Record the session's settings before a statement that seems to change them, and whether it may change permissions."""
     if _GRANTS.search(sql):
         notes_on(connection)[_GRANTED] = True
     if not _CHANGES.search(sql):
@@ -227,10 +240,10 @@ def note_change(connection: Any, sql: str) -> None:
 
 @contextmanager
 def leaving_the_session() -> Iterator[None]:
-    """Restore the session at the end of the block, a step of a revision; not after an error."""
+    """Restore the session at the end of the block, which is a step of a revision. Do not restore it after an error."""
     connection = op.get_context().connection
     assert connection is not None
-    notes_on(connection.connection).pop(_BEFORE, None)  # changed by env.py, not by the step
+    notes_on(connection.connection).pop(_BEFORE, None)  # env.py made these changes, not the step
     autocommit = is_autocommit(connection.connection)
     yield
     if connection.closed:
@@ -263,6 +276,9 @@ def _values(raw: Any, settings: str) -> dict[str, str]:
 
 
 def _custom(names: Iterable[str]) -> str:
-    """Query custom settings (`app.tenant`), which pg_settings does not list; an unset one counts as empty."""
+    """Return a query for custom settings (`app.tenant`), which pg_settings does not list.
+
+    An unset one counts as empty.
+    """
     listed = ", ".join(literal(name) for name in names if "." in name) or "NULL"
     return f"SELECT name, coalesce(current_setting(name, true), '') FROM unnest(ARRAY[{listed}]::text[]) name WHERE name IS NOT NULL"

@@ -1,4 +1,4 @@
-"""Every statement of this process, by SQLAlchemy or by a revision that uses its driver directly, and the session that executes it."""
+"""All statements of this process, through SQLAlchemy or directly through a driver, and the sessions that execute them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE|
 
 
 def may_write(sql: str) -> bool:
-    """Whether a statement may write to rows, by itself or in what it calls."""
+    """Return whether a statement may write to rows, itself or in a function that it calls."""
     return not _DEFINES.match(sql)
 
 
@@ -36,20 +36,22 @@ class Session:
 
     @property
     def key(self) -> Any:
-        """The driver's connection, its identity."""
+        """The driver's connection, which identifies the session."""
         return driver_of(self.connection)
 
     @property
     def is_alone(self) -> bool:
-        """Whether the next statement is its own transaction; a revision may execute BEGIN itself in autocommit mode."""
+        """Whether the next statement is its own transaction. In autocommit mode a revision may execute BEGIN itself."""
         return self.autocommit and not is_begun(self.key)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """A statement that a session executes, with its parameters in the driver's form; with several sets of them if `many`.
+    """A statement that a session executes.
 
-    - rows: how many it wrote or returned, -1 if the driver does not know; None before it has ended, and where a driver without cursors is called directly.
+    Its parameters are in the driver's form; if `many`, there are several sets.
+    - rows: the number of written or returned rows; -1 if the driver does not know it. None before the statement has
+      ended, and for direct calls of a driver without cursors.
     """
 
     session: Session
@@ -63,11 +65,14 @@ Listener = Callable[[Execution], object]
 
 
 def _ignore(_execution: Execution) -> None:
-    """Listen to nothing."""
+    """Ignore a statement."""
 
 
 class _Process:
-    """The listeners of this process, before and after each statement; while there are any, SQLAlchemy and the drivers report."""
+    """The listeners of this process, before and after each statement.
+
+    While there are any, SQLAlchemy and the drivers report statements.
+    """
 
     before: tuple[Listener, ...] = ()
     after: tuple[Listener, ...] = ()
@@ -76,7 +81,10 @@ class _Process:
 
 @contextmanager
 def watching(*, before: Listener = _ignore, after: Listener = _ignore) -> Iterator[None]:
-    """Call these functions around every statement of this process, `after` only when it succeeds, during the block."""
+    """Call these functions before and after every statement of this process during the block.
+
+    `after` is called only after a success.
+    """
     if not (_Process.before or _Process.after):
         _Process.reporting.enter_context(listening(before_cursor_execute=_begin, after_cursor_execute=_end))
         _Process.reporting.enter_context(drivers.watching(_begin_directly, _end_directly))
@@ -106,7 +114,7 @@ def _end(connection: Connection, cursor: Any, *statement: Any) -> None:
 def _tell(
     listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...], rows: int | None = None
 ) -> None:
-    """Report a statement of SQLAlchemy."""
+    """Report a statement that SQLAlchemy executes."""
     if called := [listener for listener in listeners if listener is not _ignore]:
         sql, parameters, _, many = statement
         execution = Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many, rows=rows)
@@ -123,7 +131,7 @@ def _end_directly(call: drivers.Call) -> None:
 
 
 def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call, rows: int | None = None) -> None:
-    """Report a statement that is given to a driver."""
+    """Report a statement that is given directly to a driver."""
     session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
     execution = Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many, rows=rows)
     for listener in listeners:

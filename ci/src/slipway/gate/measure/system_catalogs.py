@@ -1,17 +1,18 @@
-"""The system catalogs that are read, their rows that belong to the user, and the line for each row.
+"""The system catalogs that are read, the user's rows in them, and the line for each row.
 
-Not read, because revisions rarely touch them: roles and default privileges, publications and subscriptions, foreign servers, casts,
-operators and their classes, text search, large objects, event triggers.
+Rarely used kinds of objects are not read: roles and default privileges, publications and subscriptions, foreign
+servers, casts, operators and their classes, text search, large objects, event triggers.
 """
 
 from dataclasses import dataclass
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId, src/include/access/transam.h
 
-# Files of relations are numbered from the counter of oids, so both show which relation is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
+# Files of relations are numbered from the same counter as oids, so both show which relation is newer
+# (GetNewRelFileNumber, src/backend/catalog/catalog.c).
 NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
                  (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
-# Every relation with its name, for the queries of lines; temporary and TOAST tables are not part of a schema.
+# Every relation with its name, for the queries of lines. Temporary and TOAST tables do not belong to a schema.
 RELATIONS = """
     SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -25,40 +26,40 @@ def _user(column: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemCatalog:
-    """One catalog, as fragments of SQL; `r` is its row, `x` the relation of the row."""
+    """One catalog, as fragments of SQL. `r` is its row, `x` is the row's relation."""
 
     name: str
-    where: str = _user("r.oid")  # selects the user's rows
+    where: str = _user("r.oid")  # selects the rows of the user
     key: str = "r.oid"  # identifies a row for its lifetime
     owner: str = "r.oid"  # the relation, type, function, schema or extension to which the row belongs
     kind: str
     called: str  # the name
-    definition: str  # NULL yields no line
-    joins: str = ""  # the tables that kind, name and definition need
+    definition: str  # a NULL yields no line
+    joins: str = ""  # the tables that are needed for kind, name and definition
     versions: tuple[str, ...] = ("r",)  # the rows whose xmin shows a change of the line
-    rare: bool = False  # most services have no such object
+    rare: bool = False  # whether most services have no such object
 
     def young(self, boundary: str) -> str:
-        """Return the query for the lines of rows that this transaction or a later one wrote."""
+        """Return the query for lines of rows that this transaction or a later one wrote."""
         return f"{self._lines} AND ({' OR '.join(is_young(version, boundary) for version in self.versions)})"
 
     def of(self, owners: str) -> str:
-        """Return the query for the lines of rows with these owners, an array of oids."""
+        """Return the query for lines of rows with these owners, which are an array of oids."""
         return f"{self._lines} AND {self.owner} = ANY ({owners})"
 
     def keys(self) -> str:
-        """Query the keys of all rows."""
+        """Return the query for the keys of all rows."""
         return f"SELECT '{self.name}', concat_ws('.', {self.key}) FROM {self.name} r WHERE {self.where}"
 
     @property
     def _lines(self) -> str:
-        """Query catalog, key, owner, kind, name and definition."""
+        """Return the query for catalog, key, owner, kind, name and definition."""
         columns = f"'{self.name}', concat_ws('.', {self.key}), ({self.owner})::text, ({self.kind})::text, {self.called}, {self.definition}"
         return f"SELECT {columns} FROM {self.name} r {self.joins} WHERE {self.where}"
 
 
 def is_young(row: str, boundary: str) -> str:
-    """Whether a row was written by this transaction or a later one; xids are ordered by age only."""
+    """Return the condition that this transaction or a later one wrote a row. xids are ordered by age only."""
     return f"age({row}.xmin) <= (SELECT age({boundary}))"
 
 
@@ -67,7 +68,10 @@ def _belongs_to(relation: str) -> str:
 
 
 def _with_owner(words: str, owner: str, grants: str, kind: str) -> str:
-    """Append owner and grants to a definition; after the last REVOKE Postgres spells out the defaults (`acldefault`)."""
+    """Return an expression that appends owner and grants to a definition.
+
+    After the last REVOKE, Postgres states the defaults explicitly (`acldefault`).
+    """
     unusual = f"nullif({grants}::text, acldefault({kind}, {owner})::text)"
     return f"concat_ws(' ', {words}, '| owner', pg_get_userbyid({owner}), {unusual})"
 
@@ -104,7 +108,8 @@ SYSTEM_CATALOGS = (
             "CASE r.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r' END",
         ),
     ),
-    # PostgreSQL 17.12 keeps `pg_attver`, a number of its own, among the options of a column with a default (seen on Debian's).
+    # PostgreSQL 17.12 stores `pg_attver`, an internal number, among the options of a column with a default (seen in
+    # Debian's version).
     SystemCatalog(
         name="pg_attribute",
         where=f"{_user('r.attrelid')} AND r.attnum > 0",
@@ -126,7 +131,8 @@ SYSTEM_CATALOGS = (
     *(
         SystemCatalog(
             name="pg_constraint",
-            where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is part of the column's line
+            # NOT NULL is a part of the column's line
+            where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",
             owner=owner,
             rare=name != "x.name",
             joins=joins,

@@ -1,12 +1,11 @@
 """The trace of a revision: every statement that it executes, with its line and its effects on tables.
 
-A statement in a transaction is measured after it ran, while its locks are held. One that is its own transaction (autocommit) has released them by
-then, so it is rehearsed in a transaction that is rolled back. A statement is not measured when Postgres refuses that
-(CONCURRENTLY), or when it is a text of several statements that ends the transaction. A rewrite of a table is found even then, by the table's
-new file (VACUUM FULL).
-
-Before a transaction ends, the locks that it holds are compared with those of its recorded statements; after a revision, so are the tables and
-indexes that were rewritten. Effects that no recorded statement explains are recorded as one more statement.
+A statement in a transaction is measured after it has run, while its locks are held. A statement that is its own
+transaction (autocommit) has then released its locks, so it is executed before in a transaction that is rolled back. It
+is not measured when Postgres refuses this (CONCURRENTLY), or when it is a text of several statements that ends the
+transaction. Even then, a rewrite is found by the table's new file (VACUUM FULL).
+Before a transaction ends, its locks are compared with those of its recorded statements. After a revision, so are the
+rewritten tables and indexes. Effects that no recorded statement explains are recorded as one more statement.
 """
 
 import re
@@ -46,12 +45,12 @@ _LONGEST_SQL = 4000
 
 @dataclass(kw_only=True)
 class _Running:
-    """A statement that a session executes now."""
+    """A statement that a session is executing."""
 
     line: int
     alone: bool
     rehearsed: Effect | None = None
-    files: dict[str, int]  # before a statement that refuses to be rehearsed
+    files: dict[str, int]  # the tables' files before a statement that cannot be tried in a transaction
     started: float
 
 
@@ -60,17 +59,17 @@ class Tracer:
 
     def __init__(self) -> None:
         self._path: str | None = None
-        self._line = 0  # of the function
-        self._session: Session  # that alembic uses
+        self._line = 0  # the line of the revision's function
+        self._session: Session  # the session that alembic uses
         self._catalog: Catalog
         self._version_table = ""
-        self._transactions: dict[Any, Transaction] = {}  # by session: a revision may open some of its own
+        self._transactions: dict[Any, Transaction] = {}  # by session, because a revision may open sessions of its own
         self._running: dict[Any, _Running] = {}
         self._statements: list[Statement] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to every statement of this process during the block."""
+        """Watch every statement of this process during the block."""
         with (
             watching(before=self._before, after=self._after),
             listening(commit=self._commits, rollback=self._rolls_back),
@@ -78,23 +77,25 @@ class Tracer:
             yield
 
     def watch(self, path: str, line: int, session: Session, catalog: Catalog, version_table: str = "") -> None:
-        """Start to record the statements of the revision in the file `path`, whose function begins on `line`.
+        """Start recording the statements of the revision in the file `path`, whose function begins on `line`.
 
-        - session: alembic's; version_table: alembic's own, whose locks are not recorded.
+        - session: alembic's session.
+        - version_table: alembic's own table, whose locks are not recorded.
         """
         self._path, self._line, self._session = path, line, session
         self._catalog, self._version_table = catalog, version_table
         self._statements, self._transactions, self._running = [], {}, {}
-        notes_on(session.connection).pop(LEFT_IN_AUTOCOMMIT, None)  # by the step before
+        notes_on(session.connection).pop(LEFT_IN_AUTOCOMMIT, None)  # the previous step may have set this note
         if not session.autocommit:
             prepare(session.connection)
             self._transactions[session.key] = Transaction(session.connection)
 
     def reconcile(self) -> None:
-        """Record, when the revision has ended, its effects that no statement explains, and autocommit mode that it left on."""
+        """At the revision's end, record effects that no statement explains, and an autocommit mode that is still on."""
         for driver, transaction in self._transactions.items():
             if is_begun(driver):
-                with suppress(Exception):  # of any driver: the revision may have left it failed, or another loop has it
+                # an error of any driver: the transaction may have failed, or belong to another event loop
+                with suppress(Exception):
                     self._add_unseen(transaction)
         if notes_on(self._session.connection).pop(LEFT_IN_AUTOCOMMIT, False):
             self._statements.append(self._statement(AUTOCOMMIT, self._line, Effect()))
@@ -103,7 +104,10 @@ class Tracer:
                 self._statements.append(self._statement(UNSEEN, self._line, each.effect))
 
     def words_on(self, held: Iterable[tuple[str, str | None]]) -> str:
-        """Describe locks of other sessions, given by mode and table, each with the statement of the revision that took it, if one did."""
+        """Return words on other sessions' locks.
+
+        For each mode and table, add the revision's statement that acquired the lock, if one did.
+        """
         words = []
         for mode, table in held:
             of = f"{mode} on {table}" if table else "an advisory lock"
@@ -112,7 +116,7 @@ class Tracer:
         return f"another session holds {', '.join(words)}" if words else ""
 
     def seen(self) -> tuple[Statement, ...]:
-        """Stop recording; return the statements since `watch`."""
+        """Stop recording, and return the statements since `watch`."""
         seen = tuple(self._statements)
         self._path, self._statements, self._transactions = None, [], {}
         return seen
@@ -141,9 +145,9 @@ class Tracer:
         took = time.perf_counter() - running.started
         done = running.rehearsed
         if not running.alone:
-            # After a COMMIT even a look would begin a transaction, which the revision does not expect.
+            # After a COMMIT even a query would begin a transaction, which the revision does not expect.
             ended = not is_begun(session.key)
-            transaction = self._transactions.get(session.key)  # none after a rollback that the session does not show
+            transaction = self._transactions.get(session.key)  # None after a rollback that the session does not show
             done = self._looked(transaction, execution.sql) if transaction and not ended else None
             if ended:
                 self._transactions.pop(session.key, None)
@@ -214,7 +218,7 @@ class Tracer:
                 self._add_unseen(transaction)
 
     def _rolls_back(self, connection: Connection) -> None:
-        if not connection.invalidated:  # an interruption has closed it, and a further error would hide that
+        if not connection.invalidated:  # an interruption has closed the connection, and another error would hide it
             self._transactions.pop(Session.of(connection).key, None)
 
 
@@ -223,7 +227,7 @@ def _takes(statement: Statement, mode: str, table: str | None) -> bool:
 
 
 def _explains(statement: Statement, moved: Moved, table: str) -> bool:
-    """Whether a statement has rewritten the table or built its index, or may have where its effects were not measured."""
+    """Return whether a statement has rewritten the table or built its index, or may have done so without being measured."""
     if table in (statement.builds if moved.index else statement.rewrites):
         return True
     names = ("REINDEX", table.rpartition(".")[2], moved.index)

@@ -1,1 +1,1 @@
-"""A folder on the PYTHONPATH of Python programs that the service's code starts."""
+"""A folder for the PYTHONPATH of Python programs that the service's code starts."""

@@ -1,6 +1,6 @@
-"""Python programs that the service's code starts while the gate runs it: their connections are redirected, too.
+"""Redirect the connections of Python programs that the service's code starts while the gate runs.
 
-A sitecustomize of their own, which this one hides, runs afterwards.
+The program's own sitecustomize, which this module hides, runs afterwards.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 
-sys.path.append(str(_HERE.parents[2]))  # of slipway, which the program's own variables may not name
+sys.path.append(str(_HERE.parents[2]))  # the folder with slipway, which the program's own PYTHONPATH may lack
 from slipway.gate.redirection import redirect_from_environment  # noqa: E402 -- found there
 
 sys.path.pop()

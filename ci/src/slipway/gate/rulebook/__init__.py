@@ -1,4 +1,4 @@
-"""The gate's rules as data, importable without sqlalchemy and alembic; `gate.findings` applies them."""
+"""The gate's rules as data, importable without sqlalchemy and alembic. `gate.findings` applies them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from slipway.gate.rulebook.rule import Rule
 
 @dataclass(frozen=True)
 class Family:
-    """Rules that rest on the same evidence."""
+    """Rules that use the same evidence."""
 
     title: str
     evidence: str
@@ -19,7 +19,7 @@ class Family:
 
 
 def _family(title: str, evidence: str, module: ModuleType, *starts: str) -> Family:
-    """Return the family of a module's rules, or of those whose ids have these starts."""
+    """Return the family of a module's rules; with `starts`, of those whose ids begin so."""
     rules = {value.id: value for value in vars(module).values() if isinstance(value, Rule)}
     chosen = (rule for rule in rules.values() if rule.id.startswith(starts or ""))
     return Family(title, evidence, tuple(sorted(chosen, key=lambda rule: rule.id)))
@@ -79,7 +79,7 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def rule_named(identity: str) -> Rule | None:
-    """Return the rule of an id like `L01`, or None."""
+    """Return the rule with an id such as `L01`, or None."""
     return next((rule for rule in all_rules() if rule.id.lower() == identity.lower()), None)
 
 
@@ -88,5 +88,6 @@ def ids(rules: Iterable[Rule]) -> frozenset[str]:
 
 
 OPTIONAL: Final = ids(rule for rule in all_rules() if rule.optional)
-UNPROVEN: Final = ids((schema.UNREACHED, graph.BROKEN, graph.DUPLICATE))  # always errors: revisions were not executed
+# these rules are always errors, because revisions were not executed
+UNPROVEN: Final = ids((schema.UNREACHED, graph.BROKEN, graph.DUPLICATE))
 ALLOWABLE: Final = ids(all_rules()) - ids(COMMENTS.rules) - UNPROVEN  # a comment can suppress these

@@ -1,4 +1,4 @@
-"""P and S: advice on style, off unless the project's settings name a rule."""
+"""Rules P and S: advice on style. A rule is off unless the project's settings give it a level."""
 
 from functools import partial
 from typing import Final

@@ -1,4 +1,4 @@
-"""C: changes that break the previous release, which still runs while the new one is deployed."""
+"""Rules C: changes that break the previous release, which still runs while the new one is deployed."""
 
 from functools import partial
 from typing import Final

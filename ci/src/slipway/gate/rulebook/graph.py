@@ -1,4 +1,4 @@
-"""G and A: the graph of revisions, and comments that suppress findings."""
+"""Rules G and A: the graph of revisions, and comments that suppress findings."""
 
 from functools import partial
 from typing import Final

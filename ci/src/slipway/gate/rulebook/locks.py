@@ -1,4 +1,4 @@
-"""L and Q05: statements that work through rows under a lock, and the safe form of each."""
+"""Rules L and Q05: statements that work through rows under a lock, with a safe form of each."""
 
 from functools import partial
 from typing import Final
@@ -17,7 +17,8 @@ from slipway.records.proof import Implication, Level
 
 _error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-# The partitions with rows, which get theirs first. Postgres attaches them when the partitioned table gets its own, on every level.
+# Create the constraint or index on the partitions with rows first. Postgres attaches them when the partitioned table
+# gets its own, on every level.
 _PARTITIONS: Final = """\
 op.get_bind().execute(sa.text('''SELECT relid::regclass::text FROM pg_partition_tree(to_regclass('{sql_table}')) WHERE isleaf ORDER BY relid''')).scalars().all()"""
 INDEX: Final = _error(

@@ -1,4 +1,4 @@
-"""D: changes that fail on rows, lose rows or write them again."""
+"""Rules D: changes that fail on rows, lose rows or write them again."""
 
 from functools import partial
 from typing import Final
@@ -8,7 +8,8 @@ from slipway.records.proof import Level
 
 _warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
 _destructive: Final = partial(Rule, level=Level.WARNING, implies=DESTRUCTIVE)
-# Each batch begins behind the one before, so that the loop ends whatever the statement does and whichever rows its condition meets.
+# Each batch begins after the previous one, so the loop ends whatever the statement does and whichever rows meet its
+# condition.
 BY_KEY: Final = """\
 with op.get_context().autocommit_block():  # each batch in its own transaction, by ranges of the key
     bind = op.get_bind()

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from slipway.records.proof import Finding, Implication, Level
 
-NOTHING: Final = ()  # the decision that a finding of the rule implies nothing
+NOTHING: Final = ()  # explicitly states that a finding of the rule implies nothing
 BLOCKING: Final = (Implication.BLOCKING,)
 DESTRUCTIVE: Final = (Implication.DESTRUCTIVE,)
 INCOMPATIBLE: Final = (Implication.INCOMPATIBLE,)
@@ -52,7 +52,7 @@ _ID: Final = re.compile(r"[A-Z]\d\d|drift(-\w+)?")
 
 
 def in_batches(sql: str) -> str:
-    """Return the code that repeats a statement, each time in a transaction of its own, until it changes no row."""
+    """Return code that repeats a statement until it changes no row, each time in a transaction of its own."""
     return f"""\
 with op.get_context().autocommit_block():
     batch = "{sql}"
@@ -61,7 +61,7 @@ with op.get_context().autocommit_block():
 
 
 class Located(Protocol):
-    """A revision as a finding refers to it; `old` is the reason why its findings are suppressed, or None."""
+    """A revision to which a finding refers. `old` is why findings in it are suppressed, or None."""
 
     @property
     def id(self) -> str: ...
@@ -75,7 +75,7 @@ class Located(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """The state of a project in which a rule's example is executed; one side may need another."""
+    """The project in which a rule's example is executed. The bad and the good side may need different ones."""
 
     models: str = ""  # lines of env.py that fill `metadata`
     previous: str = ""  # the models of the previous release
@@ -89,20 +89,21 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule of the gate; its safe form is `code`, with {gaps} that a check may fill, or `advice` in prose.
+    """A rule of the gate. Its safe form is `code`, with {gaps} that a check may fill, or `advice` in prose.
 
-    The tests execute its example: `bad` and `good` are bodies of upgrade() that break and keep the rule, divided by
-    `# in the next revision:` and `# in downgrade():`. With `graph` they are no code: each line says which revision follows which.
+    The tests execute its example. `bad` and `good` are bodies of upgrade() that break and keep the rule; they are
+    divided by `# in the next revision:` and `# in downgrade():`. With `graph` they are no code: each line says which
+    revision follows which.
     """
 
     id: str
-    name: str  # the title, a few words
+    name: str  # a title of a few words
     level: Level
     message: str  # the sentence that users read first
-    implies: tuple[Implication, ...]  # NOTHING is a decision too
+    implies: tuple[Implication, ...]  # must always be stated, if necessary as NOTHING
     code: str = ""
     advice: str = ""
-    optional: bool = False  # off unless the project's settings name it
+    optional: bool = False  # whether the rule is off unless the project's settings give it a level
     related: tuple[str, ...] = ()
     before: str = NOTES  # the revision before the example
     graph: bool = False
@@ -117,7 +118,7 @@ class Rule:
             raise ValueError(f"{self.id}: the safe form is either code or advice")
 
     def revisions(self, side: str) -> Iterator[tuple[str, str | None]]:
-        """Yield the bodies of upgrade() and downgrade() in a side of the example; None for a downgrade that it leaves open."""
+        """Yield the bodies of upgrade() and downgrade() in one side of the example; None for an unstated downgrade."""
         for revision in (self.bad if side == "bad" else self.good).split(_NEXT):
             upgrade, down, downgrade = revision.partition(_DOWN)
             yield upgrade, downgrade if down else None

@@ -1,4 +1,4 @@
-"""R, U and drift: revisions that cannot be undone or done again, and models that build another schema."""
+"""Rules R, U and drift: revisions that cannot be undone or repeated, and models that build another schema."""
 
 from functools import partial
 from typing import Final
@@ -34,7 +34,8 @@ SET_BASELINE: Final = (
     "if production had it before the first revision, write its schema with `pg_dump --schema-only` into a file, "
     "and name that as baseline in [tool.slipway.migrations]; `slipway init --yes` writes one from the models"
 )
-# For an upgrade that lacks an object in a history without a baseline, and for one that finds its object there already in a history with one.
+# For two failures of an upgrade: it lacks an object and the history has no baseline, or its object already exists in a
+# history with one.
 BEGIN_ON_SCHEMA: Final = f"""\
 Correct the statement that fails. If production had its object before the first revision, let the history begin there:
 {_DUMP}
@@ -61,7 +62,7 @@ NOT_ALLOWED: Final = _error(
     bad="""op.execute("COPY notes (title) FROM '/srv/notes.csv'")""",
     good="""op.bulk_insert(sa.table("notes", sa.column("title", sa.Text)), [{"title": "one"}, {"title": "two"}])""",
 )
-# By the words of Postgres' error: the way to reach the same on RDS.
+# By words of Postgres' error: the alternative on RDS.
 ON_RDS: Final = (
     (
         r"create extension",

@@ -1,4 +1,4 @@
-"""T: revisions that are not one transaction, or that cannot be run again after an interruption."""
+"""Rules T: revisions that are not one transaction, or cannot be run again after an interruption."""
 
 from functools import partial
 from typing import Final

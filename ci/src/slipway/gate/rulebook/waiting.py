@@ -1,4 +1,4 @@
-"""Q, L02 and L23: locks that are held for an instant, but that other sessions queue behind."""
+"""Rules Q, L02 and L23: locks that are held briefly, but behind which other sessions queue."""
 
 import ast
 import json
@@ -39,7 +39,7 @@ def limit_waits(connection, _record):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvFile:
-    """The env.py of a project, and the driver that it uses."""
+    """The env.py of a project, and its driver."""
 
     file: str
     source: str
@@ -47,7 +47,7 @@ class EnvFile:
 
     @property
     def configure_line(self) -> int | None:
-        """The line of the last `context.configure` that has no URL, which is the online one; None without such a call."""
+        """The line of the last `context.configure` without a URL, which is the one for online mode; None without such a call."""
         calls = [
             node.lineno
             for node in ast.walk(ast.parse(self.source))
@@ -65,7 +65,7 @@ EVERY_TIMEOUT: Final = MappingProxyType(
 
 
 def timeouts_in(env: EnvFile, timeouts: Mapping[str, str]) -> str:
-    """Return the code that sets timeouts for all revisions: an argument where env.py makes its engine, or a listener."""
+    """Return code that sets timeouts for all revisions: an argument where env.py creates its engine, or a listener."""
     options = json.dumps({"options": " ".join(f"-c {name}={value}" for name, value in timeouts.items())})
     arguments = {
         "asyncpg": json.dumps({"server_settings": dict(timeouts)}),
@@ -89,7 +89,7 @@ NO_TIMEOUT: Final = _warning(
     bad=ADD_COLUMN,
     good=_ADD_IN_TIME,
 )
-# Both only without lock_timeout: the line of Q01 ends their danger, so they are notes beside it.
+# Both are dangerous only without a lock_timeout. The remedy of Q01 sets one, so they are notes beside it.
 PARENT_LOCKED: Final = _note(
     id="Q02",
     name="referenced table locked by a drop",
@@ -254,5 +254,5 @@ if pending is not None:
     with op.get_context().autocommit_block():
         op.execute(f"ALTER TABLE events DETACH PARTITION events_2025 {'FINALIZE' if pending else 'CONCURRENTLY'}")""",
 )
-# A project answers these once: by a lock_timeout for all revisions, and by the size that its revisions have.
+# A project answers these once: by a lock_timeout for all revisions, and by the size of its revisions.
 ONCE: Final = (PARENT_LOCKED, PARENT_WAITS, SEVERAL, TRIGGER, VIEW, METADATA)
