@@ -474,7 +474,7 @@ class _Run:
             yield from self._judged(node, before, locked)
 
     def _step(self, node: Node, step: str) -> Iterator[RevisionStep]:
-        """Yield a step with a commit before and after it, so that no session waits for another one's locks."""
+        """Yield a step with a commit before and after it, so that no session waits for a lock of another session."""
         self._connection.commit()
         self._current = (node, step)
         yield step_of(self._environment, node, step)

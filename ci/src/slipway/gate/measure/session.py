@@ -1,7 +1,7 @@
 """The session of a revision: our own queries on its DBAPI connection, which SQLAlchemy's events do not see, and its settings.
 
 When a revision has changed its session (SET ROLE, SET search_path), the session is restored for the next step. In
-production the next revision may run in another session, so each is tested without the previous one's settings; settings
+production the next revision may run in another session, so each is tested without those settings; settings
 that leak are a finding. There are hundreds of settings, so they are read only around statements that seem to change
 some.
 """
