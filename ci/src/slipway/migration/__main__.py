@@ -1,6 +1,6 @@
 """`python -m slipway.migration`: upgrade a database, or read its revision, and write the Migration or the Standing as JSON.
 
-The variable SLIPWAY_DATABASE, or the service's own, names the database.
+The database's URL is in the variable SLIPWAY_DATABASE, or in the service's own variable.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from slipway.records.migration import Baseline, Migration, Standing
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 when the database is at the head or was read; otherwise the file holds the reason."""
+    """Return the exit code: 0 when the database is at the head or was read. Otherwise the file contains the reason."""
     options = _parser().parse_args(arguments)
 
     def ask() -> Migration | Standing | Baseline:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         )
         environment = Environment(call, url)
         if options.snapshot:
-            from slipway.migration.snapshot import snapshot  # no task definition carries it
+            from slipway.migration.snapshot import snapshot  # task definitions do not contain this module
 
             return snapshot(environment, url)
         if options.status:

@@ -1,7 +1,8 @@
-"""`python -m slipway.migration.access`: the roles of a service on its server, its database, and what each role may do there.
+"""`python -m slipway.migration.access`: the roles of a service on its server, its database, and the rights of each role there.
 
-It runs where the server is reached, as the server's main user. Each fact is a query, its expected answer, and the statements that make it
-so: a second run finds nothing to do. The server gets passwords only in the form in which it stores them, because it may log statements.
+It runs in a place that reaches the server, as the server's main user. Each fact is a query, its expected answer, and
+the statements that make it true, so a second run changes nothing. Statements contain passwords only in the form in
+which the server stores them, because the server may log statements.
 """
 
 import argparse
@@ -26,20 +27,20 @@ from slipway.migration.output import answer, discreet
 from slipway.migration.reasons import first_line
 from slipway.records.access import AccessDifference, ServerAccess
 
-# The variables of the process, which ECS fills from secrets.
+# The variables of this process, whose values ECS reads from secrets.
 MAIN_PASSWORD: Final = "SLIPWAY_MAIN_PASSWORD"  # noqa: S105 -- a name
 OWNER_URL, OWNER_PASSWORD = "SLIPWAY_OWNER_URL", "SLIPWAY_OWNER_PASSWORD"
 APPLICATION_URL, APPLICATION_PASSWORD = "SLIPWAY_APPLICATION_URL", "SLIPWAY_APPLICATION_PASSWORD"
 _SECRETS: Final = (MAIN_PASSWORD, OWNER_URL, OWNER_PASSWORD, APPLICATION_URL, APPLICATION_PASSWORD)
 
-_MAINTENANCE = "postgres"  # the database that every server has
+_MAINTENANCE = "postgres"  # a database that every server has
 _ABSENT, _EXISTS, _UNREAD = "absent", "exists", "not readable by the main user"
-# The answers of Postgres to a question about a role, a database or a schema that does not exist.
+# Postgres' codes for a missing role, database or schema.
 _MISSING = {"42704", "3D000", "3F000"}
 _WRONG_PASSWORD = "28P01"  # noqa: S105 -- a SQLSTATE
 _NAME = re.compile(r"[a-z0-9_]{1,63}")
 _LOCK = zlib.crc32(b"slipway: one run makes roles at a time")
-_ITERATIONS = 4096  # of SCRAM, as Postgres does
+_ITERATIONS = 4096  # for SCRAM, the same as Postgres' default
 _LOGS_IN = "logs in, and no more"
 _ATTRIBUTES = {
     "NOT rolcanlogin": "does not log in",
@@ -49,7 +50,7 @@ _ATTRIBUTES = {
     "rolreplication": "replicates",
     "rolbypassrls": "bypasses row security",
 }
-# The privileges of the application on what migrations create, by the letters of pg_default_acl and of pg_class.
+# The application's privileges on objects that migrations create, in the letters of pg_default_acl and pg_class.
 _PRIVILEGES = (
     ("TABLES", "r", "rpvmf", "has_table_privilege", "DELETE, INSERT, SELECT, UPDATE"),
     ("SEQUENCES", "S", "S", "has_sequence_privilege", "SELECT, USAGE"),
@@ -59,7 +60,10 @@ _PRIVILEGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """A fact about the server or, `inside`, the service's database: `statements` make it so where `query` does not return `expected`."""
+    """A fact about the server or, with `inside`, about the service's database.
+
+    `statements` make it true when `query` does not return `expected`.
+    """
 
     subject: str
     expected: str
@@ -80,7 +84,10 @@ class Fact:
         return None if actual == self.expected else self.differing(str(actual or _ABSENT))
 
     def make(self, connection: Connection) -> AccessDifference | None:
-        """Execute the statements if they are needed, and return what was different; raises RefusedError."""
+        """Execute the statements if they are needed, and return the difference that they removed.
+
+        Raise RefusedError when they fail.
+        """
         difference = self.read(connection)
         try:
             for statement in self.statements if difference else ():
@@ -94,7 +101,10 @@ class Fact:
 
 
 def facts(database: str, owner: str, application: str, passwords: Sequence[str]) -> Iterator[Fact]:
-    """Yield the facts that must hold, in the order in which they can be made; `passwords` are those of owner and application."""
+    """Yield the facts that must be true, in the order in which they can be made true.
+
+    `passwords` are those of owner and application.
+    """
     for role, password in zip((owner, application), passwords, strict=True):
         yield from _role(role, password)
     yield Fact(
@@ -185,7 +195,7 @@ def _inside(database: str, owner: str, application: str) -> Iterator[Fact]:
 
 
 def _listed(cases: Iterable[str], empty: str) -> str:
-    """Return the SQL that lists the cases that are true, or `empty` when none is."""
+    """Return the SQL that lists the true cases, or `empty` when none is true."""
     return f"coalesce(nullif(concat_ws(', ', {', '.join(f'CASE {case} END' for case in cases)}), ''), '{empty}')"
 
 
@@ -200,10 +210,14 @@ def _default_privileges(letter: str, privileges: str, owner: str, application: s
 
 
 def _grant_on_older(kinds: str, function: str, privileges: str, owner: str, application: str) -> str:
-    """Return the SQL that grants privileges on existing objects; one that has some keeps them, because a migration may have revoked the others."""
+    """Return the SQL that grants privileges on existing objects.
+
+    Objects with some privileges are left as they are, because a migration may have revoked the others.
+    """
     return (
         "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT oid FROM pg_class"
-        f" WHERE relowner = '\"{owner}\"'::regrole"  # the function fails for other kinds, and Postgres orders conditions by itself
+        # the function fails for other kinds, and Postgres may evaluate conditions in any order
+        f" WHERE relowner = '\"{owner}\"'::regrole"
         f" AND CASE WHEN strpos('{kinds}', relkind::text) > 0 THEN NOT {function}('{application}', oid, '{privileges}') ELSE false END"
         f" LOOP EXECUTE 'GRANT {privileges} ON ' || name || ' TO \"{application}\"'; END LOOP; END $$"
     )
@@ -211,14 +225,17 @@ def _grant_on_older(kinds: str, function: str, privileges: str, owner: str, appl
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The server of a service; `owner` and `application` are the URLs of the service's two roles, `main` is its main user's."""
+    """The server of a service.
+
+    `owner` and `application` are the URLs of the service's two roles, `main` is the main user's.
+    """
 
     main: URL
     owner: URL
     application: URL
 
     def read(self) -> list[AccessDifference]:
-        """Return what is different; raises RefusedError when the main user cannot log in."""
+        """Return the differences. Raise RefusedError when the main user cannot log in."""
         with _explained(self.main):
             found = with_connection(self.main, partial(_read, self._facts(inside=False)))
         wrong, inside = {each.subject for each in found}, self._facts(inside=True)
@@ -230,7 +247,7 @@ class Server:
         return found or [difference for url in (self.owner, self.application) for difference in _of_password(url)]
 
     def make(self) -> list[AccessDifference]:
-        """Make all that is different, and return it; raises RefusedError."""
+        """Remove all differences, and return them. Raise RefusedError when this fails."""
         with _explained(self.main), held(self.main, _lock, "advisory lock"):
             made = with_connection(self.main, partial(_make, self._facts(inside=False)))
             made += with_connection(self._inside, partial(_make, self._facts(inside=True)))
@@ -251,7 +268,7 @@ class Server:
 
     @property
     def _inside(self) -> URL:
-        """The service's database, as the main user."""
+        """The URL of the service's database for the main user."""
         return self.main.set(database=self.owner.database)
 
 
@@ -268,7 +285,10 @@ def _lock(connection: Connection) -> None:
 
 
 def _of_password(url: URL) -> list[AccessDifference]:
-    """Log in with a URL, and return the difference when the server has another password; raises RefusedError."""
+    """Log in with a URL, and return the difference when the server has another password.
+
+    Raise RefusedError for other errors.
+    """
     try:
         with_connection(url, lambda _: None)
     except Exception as error:
@@ -289,7 +309,7 @@ def _set_password(url: URL, connection: Connection) -> list[AccessDifference]:
 
 
 def _is_wrong_password(error: Exception) -> bool:
-    """Return whether the server refused a password; libpq gives no SQLSTATE for it."""
+    """Return whether the server refused a password. libpq has no SQLSTATE for this."""
     return sqlstate(error) == _WRONG_PASSWORD or "password authentication failed" in str(error)
 
 
@@ -313,7 +333,7 @@ def _explained(main: URL) -> Iterator[None]:
 
 
 def _rotated(options: argparse.Namespace, server: Server) -> list[AccessDifference]:
-    """Return the secrets that were changed by hand, which no server can correct."""
+    """Return the secrets that a person changed by hand. They cannot be corrected on the server."""
     place = (server.owner.host, server.owner.port, options.database)
     found = []
     for url, user, secret, password in (
@@ -346,7 +366,7 @@ def _place(host: str | None, port: int | None, database: str | None) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 when the server was read, or is as it should be."""
+    """Return the exit code: 0 when the server was read, or has all facts."""
     options = _parser().parse_args(arguments)
 
     def ask() -> ServerAccess:
@@ -371,7 +391,7 @@ def _url(variable: str) -> URL:
 
 
 def _name(text: str) -> str:
-    """Return a name of a role or a database, which becomes part of SQL; raises ValueError."""
+    """Return the name of a role or database, which becomes part of SQL. Raise ValueError for an unsafe name."""
     if not _NAME.fullmatch(text):
         raise ValueError(text)
     return text

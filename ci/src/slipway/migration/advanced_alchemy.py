@@ -1,4 +1,4 @@
-"""The attributes that advanced-alchemy's own commands add to alembic's configuration, which its env.py reads."""
+"""The attributes that advanced-alchemy's commands add to alembic's configuration and that its env.py reads."""
 
 import importlib
 from pathlib import Path
@@ -9,7 +9,8 @@ from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError
 
-# Of advanced_alchemy.alembic.commands.AlembicCommandConfig, with the defaults of its AlembicAsyncConfig.
+# The attributes are those of advanced_alchemy.alembic.commands.AlembicCommandConfig, the values the defaults of its
+# AlembicAsyncConfig.
 _DEFAULTS: Final = {
     "version_table_name": "alembic_versions",
     "version_table_schema": None,
@@ -21,14 +22,15 @@ CONFIG_MISSING: Final = 'name its SQLAlchemyAsyncConfig as app = "package.module
 
 
 def is_used_by(env_py: Path) -> bool:
-    """Whether an env.py is one of advanced-alchemy."""
+    """Return whether an env.py is advanced-alchemy's."""
     return env_py.is_file() and "advanced_alchemy" in env_py.read_text(encoding="utf-8", errors="replace")
 
 
 def extend(config: Config, url: URL, app: str | None) -> None:
-    """Add the attributes to a configuration, those of the service's config object if `app` names one; raises BadInputError.
+    """Add the attributes to a configuration, with the values of the service's config object if `app` names one.
 
-    The object's module imports the models, which env.py compares with. The engine is left to env.py, which makes one for `url`.
+    Raise BadInputError when it cannot be imported.
+    The object's module imports the models, with which env.py compares. env.py makes its own engine for `url`.
     """
     own = _config_object(app) if app else None
     options = getattr(own, "alembic_config", None)

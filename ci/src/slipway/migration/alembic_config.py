@@ -1,4 +1,4 @@
-"""alembic's configuration as its command line would read it: settings file, section, `-x` arguments and pyproject.toml."""
+"""alembic's configuration as its command line reads it: settings file, section, `-x` arguments and pyproject.toml."""
 
 import configparser
 import os
@@ -24,10 +24,12 @@ _NAMED = "name alembic's settings file in [tool.slipway.migrations] config"
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """How alembic is called. Paths are relative to the service's folder; the working directory is `directory` in it.
+    """How alembic is called.
 
-    - scripts: the folder with env.py, if the settings file names none, as with Flask-Migrate.
-    - app: the Flask application in whose context env.py runs; an empty text is the one that Flask finds. Or advanced-alchemy's config object.
+    Paths are relative to the service's folder. The working directory is `directory` in this folder.
+    - scripts: the folder with env.py, if the settings file does not name it, as with Flask-Migrate.
+    - app: the Flask application in whose context env.py runs, or advanced-alchemy's config object. An empty text is the
+      application that Flask finds.
     """
 
     config: Path
@@ -49,14 +51,14 @@ class Call:
 
 
 def read(call: Call) -> Config:
-    """Read alembic's settings for `alembic upgrade heads`; raises BadInputError.
+    """Read alembic's settings for `alembic upgrade heads`. Raise BadInputError when they cannot be read.
 
-    Like alembic, from 1.16 on it also reads the table [tool.alembic] of pyproject.toml in the working directory.
+    Like alembic since 1.16, also read the table [tool.alembic] of pyproject.toml in the working directory.
     """
     file = call.from_here(call.config)
     try:
         config = _read(file, call)
-    except (configparser.Error, ValueError) as error:  # not INI, or not TOML
+    except (configparser.Error, ValueError) as error:  # the file is no INI or TOML
         raise BadInputError(f"{file} cannot be read", " ".join(str(error).split())) from error
     if call.scripts:
         config.set_main_option("script_location", str(call.from_here(call.scripts)).replace("%", "%%"))
@@ -94,26 +96,26 @@ def _read(file: Path, call: Call) -> Config:
 
 
 def _nearby() -> str:
-    """Return the next step when the settings file is missing, with the ones in the folders below."""
+    """Return the next step for a missing settings file. It names the ones in the folders below."""
     near = sorted(str(path) for pattern in ("*/alembic.ini", "*/*/alembic.ini") for path in Path().glob(pattern))
     return f"{_NAMED}; there is {', '.join(near[:3])}" if near else _NAMED
 
 
 def files(config: Config) -> tuple[str, ...]:
-    """Return the files that the configuration was read from, which may be missing."""
+    """Return the files of the configuration, which may be missing."""
     toml = config.toml_file_name if getattr(config, "toml_alembic_config", {}) else None
     return tuple(filter(None, (config.config_file_name, toml)))
 
 
 def other_environments(config: Config) -> tuple[str, ...]:
-    """Return the other sections that are alembic environments of their own, for `alembic --name`."""
+    """Return the other sections that `alembic --name` could use, because they have a script_location."""
     ini = config.file_config
     ours = config.config_ini_section
     return tuple(name for name in ini.sections() if name != ours and ini.has_option(name, "script_location"))
 
 
 def scripts_of(config: Config) -> ScriptDirectory:
-    """Return the revisions; those in a package are this folder's, even when the package is installed elsewhere as a copy."""
+    """Return the revisions. Packages are imported from this folder, even when a copy is installed elsewhere."""
     ours = Path("src").absolute()
     if any((ours / package).is_dir() and not Path(package).is_dir() for package in _packages(config)):
         sys.path.insert(0, str(ours))
@@ -121,7 +123,7 @@ def scripts_of(config: Config) -> ScriptDirectory:
 
 
 def _packages(config: Config) -> Iterator[str]:
-    """Yield the folders of the packages in script_location and version_locations, which are `package.module:folder`."""
+    """Yield the packages in script_location and version_locations, whose values may be `package.module:folder`."""
     get = getattr(config, "get_alembic_option", config.get_main_option)
     for value in filter(None, (get("script_location"), get("version_locations"))):
         for package in re.findall(r"(?<![\w./])([\w.]+):", value if isinstance(value, str) else "\n".join(value)):

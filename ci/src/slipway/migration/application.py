@@ -1,4 +1,4 @@
-"""The Flask application in whose context Flask-Migrate's env.py runs, found as the command `flask` finds it."""
+"""The Flask application in whose context Flask-Migrate's env.py runs, found in the same way as by the command `flask`."""
 
 import importlib
 from typing import Any, Final
@@ -11,7 +11,10 @@ _NOT_FOUND: Final = ("Could not import", "Failed to find", "Could not locate")
 
 
 def application_of(app: str) -> Any:
-    """Load an application, named as FLASK_APP names it; with an empty name `wsgi.py` or `app.py` has it. Raises BadInputError."""
+    """Load an application by a name like FLASK_APP's; with an empty name, from `wsgi.py` or `app.py`.
+
+    Raise BadInputError when this fails.
+    """
     try:
         cli = importlib.import_module("flask.cli")
     except ImportError as error:
@@ -19,7 +22,7 @@ def application_of(app: str) -> Any:
         raise BadInputError(what, "add it to the service's dependencies, or remove app") from error
     try:
         return cli.ScriptInfo(app_import_path=app or None).load_app()
-    except SlipwayError:  # of a connection that the application opens, with its own next step
+    except SlipwayError:  # raised by a connection that the application opens, with a next step of its own
         raise
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()

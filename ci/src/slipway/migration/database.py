@@ -1,4 +1,4 @@
-"""The database of a run: every connection of env.py goes there, whatever URL it uses."""
+"""The database of a run. Every connection of env.py is redirected to it, whatever URL env.py uses."""
 
 import asyncio
 import json
@@ -25,24 +25,27 @@ T = TypeVar("T")
 
 VARIABLE = "SLIPWAY_DATABASE"
 
-# Extensions own relations of their own, such as postgis.
+# Extensions such as postgis create relations of their own.
 RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 
 _MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
 
-# For our own engines: without it, each would begin with a search for the type hstore.
+# For our own engines: with this option, psycopg2's would begin by searching the type hstore.
 _ENGINE_OPTIONS = {driver: {"use_native_hstore": False} for driver in ("psycopg", "psycopg2")}
-# Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP, which drops our statements, too.
+# Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP. That drops our
+# statements, too.
 _DRIVER_OPTIONS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
 
 
 def named_in_environment() -> URL:
-    """Return the database in SLIPWAY_DATABASE and set the service's variables that name it; raises BadInputError.
+    """Return the database in SLIPWAY_DATABASE, and set the service's variables for it.
 
-    The value is JSON: {"url": "postgresql://…", "variables": {…}}; with `-` it is the next line of standard input. It is no argument, because a
-    URL holds a password, and every process of a machine can read arguments.
+    Raise BadInputError when the value cannot be used.
+    The value is JSON: {"url": "postgresql://…", "variables": {…}}. With the value `-` the JSON is in the next line of
+    standard input. It is no argument, because a URL contains a password, and every process on a machine can read
+    arguments.
     """
     text = os.environ.pop(VARIABLE, "")
     try:
@@ -60,7 +63,10 @@ def named_in_environment() -> URL:
 
 
 def own_database(variable: str, templates: Mapping[str, str]) -> URL:
-    """Return the database in `variable` of this process, and fill missing variables from `templates`; raises BadInputError."""
+    """Return the database in this process's variable `variable`, and fill missing variables from `templates`.
+
+    Raise BadInputError when there is none.
+    """
     value = os.environ.get(variable)
     if not value:
         raise BadInputError(
@@ -81,22 +87,22 @@ def own_database(variable: str, templates: Mapping[str, str]) -> URL:
 
 
 def with_driver(url: URL) -> URL:
-    """Return the URL with a driver that this service has installed; raises BadInputError."""
-    if url.drivername == "postgres":  # used by some platforms, rejected by SQLAlchemy
+    """Return the URL with a driver that is installed. Raise BadInputError when there is none."""
+    if url.drivername == "postgres":  # some platforms use this name, which SQLAlchemy rejects
         url = url.set(drivername="postgresql")
     if url.get_backend_name() != "postgresql":
         raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
     for name in (url.drivername, *(f"postgresql+{driver}" for driver in DRIVERS)):
         with suppress(ImportError, NoSuchModuleError):
             translated = for_driver(url, name)
-            create_engine(translated)  # imports the driver, without a connection
+            create_engine(translated)  # imports the driver without connecting
             return translated
     step = f"add one of {', '.join(DRIVERS)} to its lock, or name the extra that has one in extras of [tool.slipway.migrations]"
     raise BadInputError("the service has no driver for Postgres", step)
 
 
 def asynchronous(url: URL) -> URL:
-    """Return the URL for an async engine, with another driver if its own is not async and one that is is installed."""
+    """Return the URL for an async engine. When its driver is not async, use an installed async one."""
     drivers = () if url.get_dialect()().is_async else ("asyncpg", "psycopg")
     for driver in drivers:
         if find_spec(driver):
@@ -184,7 +190,7 @@ class _Redirection:
         host, port = parameters.get("host") or parameters.get("hostaddr") or "localhost", parameters.get("port") or 5432
         database = parameters.get("dbname") or parameters.get("database")
         place = f"{database} on {host}:{port}"
-        # Those of maintenance are where env.py asks whether its own exists.
+        # In maintenance databases env.py may check whether its own database exists.
         if database and database not in _MAINTENANCE - {self._url.database} and place not in self._places:
             self._places.append(place)
         if self._single and len(self._places) > 1:
@@ -217,9 +223,10 @@ class _Redirection:
 
 @contextmanager
 def closed_afterwards() -> Iterator[None]:
-    """Close every connection that this thread opened during the block, as at the end of a process.
+    """Close every connection that this thread opened during the block, as the end of a process would.
 
-    Pools of env.py would keep them, and with them the advisory locks of their sessions. Those of async drivers end with their loop; a pool forgets them.
+    Pools of env.py would keep them open, with their sessions' advisory locks. Connections of async drivers end with
+    their event loop, so a pool only forgets them.
     """
     opened: list[Any] = []
     here = threading.get_ident()
@@ -240,15 +247,15 @@ def closed_afterwards() -> Iterator[None]:
 
 
 def _forget(record: Any) -> None:
-    """Take a connection out of its pool whose loop may have ended: nothing can be awaited on it."""
+    """Remove a connection from its pool. Its event loop may have ended, so it cannot be closed in the usual way."""
     libpq = getattr(record.dbapi_connection.driver_connection, "pgconn", None)
-    if libpq is not None:  # psycopg's, which warns otherwise; that of asyncpg ends with its loop
+    if libpq is not None:  # psycopg's, which would warn; asyncpg's ends with its event loop
         libpq.finish()
     record.dbapi_connection = None
 
 
 class _Kept:
-    """The engines whose connections are kept, by URL and process: a fork may not use those of its parent."""
+    """The engines whose connections are kept, by URL and process. A fork must not use its parent's."""
 
     urls: set[URL] = set()  # noqa: RUF012 -- one of a process
     engines: dict[tuple[URL, int], Engine] = {}  # noqa: RUF012 -- one of a process
@@ -256,9 +263,10 @@ class _Kept:
 
 @contextmanager
 def keeping_connections(url: URL) -> Iterator[None]:
-    """Let `with_connection` keep its connections to `url` for the next call, also in forks, during the block.
+    """During the block, let `with_connection` keep its connections to `url` for the next call, even in forks.
 
-    They are exempt from the redirection of connections. With an async driver nothing is kept, because each call has an event loop of its own.
+    These connections are exempt from redirection. With an async driver none is kept, because each call has its own
+    event loop.
     """
     if url in _Kept.urls or url.get_dialect()().is_async:
         yield
@@ -273,10 +281,13 @@ def keeping_connections(url: URL) -> Iterator[None]:
 
 
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a connection in autocommit mode, with a sync or async driver; on a new one unless they are kept."""
+    """Do some work on a connection in autocommit mode, with a sync or async driver.
+
+    The connection is new unless connections are kept.
+    """
     if url in _Kept.urls:
         with directly(), _kept_engine(url).connect() as connection:
-            # Again, because the ping of SQLAlchemy 1.4 leaves connections of psycopg2 in transactions.
+            # Set it again, because SQLAlchemy 1.4's ping leaves psycopg2's connections in transactions.
             return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
     return _with_new_connection(url, work)
 
@@ -299,7 +310,7 @@ def _with_new_connection(url: URL, work: Callable[[Connection], T]) -> T:
 
 @lru_cache(maxsize=32)
 def _engine_without_pool(url: URL) -> Engine:
-    """Return an engine that asks the server for its version once, not again for each of its connections."""
+    """Return an engine that reads the server's version only once, instead of for each connection."""
     return _own_engine(url, poolclass=pool.NullPool)
 
 
@@ -309,7 +320,7 @@ def _own_engine(url: URL, **options: Any) -> Engine:
 
 
 async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    # Needs greenlet, which a service with a sync driver may lack.
+    # This needs greenlet, which a service with a sync driver may lack.
     from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
@@ -325,8 +336,9 @@ def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
 
 @contextmanager
 def held(url: URL, take: Callable[[Connection], object], name: str, *, directly: bool = False) -> Iterator[None]:
-    """Hold the locks that `take` acquires in a new session, in a thread called `name`, during the block; raises its errors.
+    """Hold the locks that `take` acquires, in a new session and a thread called `name`, during the block.
 
+    Raise the errors of `take`.
     With `directly` it connects to `url` even while connections are redirected.
     """
     taken, done, failed = threading.Event(), threading.Event(), []
@@ -358,7 +370,7 @@ def held(url: URL, take: Callable[[Connection], object], name: str, *, directly:
 
 
 def sqlstate(error: BaseException | None) -> str | None:
-    """Return the SQLSTATE of an error, or of the nearest one in its chain, with any driver."""
+    """Return the SQLSTATE of an error, or of the nearest error in its chain, with any driver."""
     while error is not None:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         named = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)

@@ -1,6 +1,7 @@
-"""The text of an SQL file, as `pg_dump` or a person writes it, split into statements that any driver executes one by one.
+"""The text of an SQL file by `pg_dump` or a person, split into statements that any driver can execute one by one.
 
-The work of psql is done here: rows of COPY become INSERT, and lines about other databases, owners and transactions are left out.
+This module does psql's work: rows of COPY become INSERT statements, and lines about other databases, owners and
+transactions are left out.
 """
 
 import re
@@ -21,17 +22,18 @@ _TOKEN: Final = re.compile(
 )
 _COMMENT_SIGN: Final = re.compile(r"/\*|\*/")
 _BLANK: Final = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z))*")
-_ROUTINE: Final = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")  # whose body may be BEGIN ATOMIC … END
+# statements whose body may be BEGIN ATOMIC … END
+_ROUTINE: Final = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")
 _COPY: Final = re.compile(r"COPY\s+(?P<into>.+?)\s+FROM\s+STDIN\b(?P<options>.*)", re.IGNORECASE | re.DOTALL)
 _END_OF_ROWS: Final = re.compile(r"^\\\.$", re.MULTILINE)
 _ROWS_AT_ONCE: Final = 100
 _ESCAPED: Final = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
-# The commands of psql that pg_dump writes, or that change nothing.
+# Commands of psql that pg_dump writes, or that change nothing.
 _HARMLESS: Final = re.compile(r"\\(?:restrict|unrestrict|encoding|echo|set\s+ON_ERROR_STOP)\b")
 _CONNECT: Final = re.compile(r"\\c(?:onnect)?\b(?P<options>.*)")
-# Owners are roles of one server; the revisions' role owns everything here. Each statement is its own transaction.
+# Owners are roles of another server; here the revisions' role owns everything. Each statement is its own transaction.
 _LEFT_OUT: Final = re.compile(
     r"""SET\s+client_encoding\b | SET\s+(?:SESSION\s+|LOCAL\s+)?(?:SESSION\s+AUTHORIZATION|ROLE)\b | RESET\s+(?:SESSION\s+AUTHORIZATION|ROLE)\b
     | ALTER\b[^;]*\bOWNER\s+TO\s+\S+\Z | REASSIGN\s+OWNED\b
@@ -43,19 +45,19 @@ _LEFT_OUT: Final = re.compile(
 
 @dataclass(frozen=True)
 class SqlStatement:
-    """A statement and the line on which it begins."""
+    """A statement, and the line on which it begins."""
 
     sql: str
     line: int
 
 
 def statements(text: str, file: str) -> tuple[SqlStatement, ...]:
-    """Split the text of a file; raises BadInputError for what only psql can read."""
+    """Split the text of a file. Raise BadInputError for parts that only psql can read."""
     return tuple(_Reader(text.replace("\r\n", "\n"), file).statements())
 
 
 class _Reader:
-    """A position in a text."""
+    """A reader with its position in the text."""
 
     def __init__(self, text: str, file: str) -> None:
         self._text, self._file = text, file
@@ -78,13 +80,16 @@ class _Reader:
         return self._at
 
     def _line_of(self, position: int) -> int:
-        """Count on from the last position; a large dump is counted once."""
+        """Return the line of a position.
+
+        Line ends are counted from the last position, so a large dump is counted only once.
+        """
         self._line += self._text.count("\n", self._counted, position)
         self._counted = position
         return self._line
 
     def _statement(self, line: int) -> str:
-        """Return the text up to the next semicolon that ends a statement, as psql finds it."""
+        """Return the text up to the semicolon that ends the statement, by psql's rules."""
         start, depth, blocks = self._at, 0, 0
         words: list[str] = []
         while token := _TOKEN.search(self._text, self._at):
@@ -109,7 +114,7 @@ class _Reader:
         return self._text[start:]
 
     def _skip_comment(self) -> None:
-        """Skip the rest of a comment, in which there may be others."""
+        """Skip the rest of a comment, which may contain further comments."""
         depth = 1
         while depth and (sign := _COMMENT_SIGN.search(self._text, self._at)):
             depth += 1 if sign[0] == "/*" else -1
@@ -117,7 +122,7 @@ class _Reader:
         self._at = len(self._text) if depth else self._at
 
     def _obey(self, command: str, line: int) -> None:
-        """Check a command of psql; raises BadInputError."""
+        """Check a command of psql. Raise BadInputError for one that changes the result."""
         if connect := _CONNECT.match(command):
             database = connect["options"].split()[-1] if connect["options"].split() else ""
             if self._database not in ("", database):
@@ -133,7 +138,10 @@ class _Reader:
             )
 
     def _rows(self, copy: re.Match[str], line: int) -> Iterator[SqlStatement]:
-        """Yield INSERT statements for the lines up to the end mark; raises BadInputError for another form than pg_dump's."""
+        """Yield INSERT statements for the lines up to the end mark.
+
+        Raise BadInputError when they do not have pg_dump's form.
+        """
         if copy["options"].strip():
             raise BadInputError(
                 f"{self._file} line {line} has a COPY with options", "write its rows with `pg_dump --inserts`"
@@ -151,14 +159,14 @@ class _Reader:
 
 
 def _opened(word: str, blocks: int) -> int:
-    """Return how many blocks of a routine a word opens: -1 when it closes one."""
+    """Return how many blocks of a routine a word opens; -1 when it closes one."""
     if word == "BEGIN" or (word == "CASE" and blocks):
         return 1
     return -1 if word == "END" and blocks else 0
 
 
 def _literal(field: str) -> str:
-    """Return a field of COPY's text format as a literal of SQL."""
+    """Return a field in COPY's text format as an SQL literal."""
     if field == r"\N":
         return "NULL"
     return "'" + _ESCAPED.sub(_unescaped, field).replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""The service's own env.py, run with our steps: its naming, schemas, async engines and options apply."""
+"""The service's own env.py, run with our steps. Its naming, schemas, async engines and options apply."""
 
 import ast
 import importlib.util
@@ -61,17 +61,20 @@ _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variable
 
 
 class Environment:
-    """An alembic environment: settings file, revisions, env.py; `timeout` is the gate's limit for a step, in seconds."""
+    """An alembic environment: settings file, revisions, env.py.
+
+    `timeout` is the gate's limit for a step, in seconds.
+    """
 
     def __init__(self, call: Call, url: URL, timeout: float = math.inf) -> None:
         self.folder = call.folder
         self.timeout = timeout
         self.url = url
-        self.place = 0  # of the database that is used, among those that env.py migrates
-        self.databases: list[str] = []  # their names, as env.py has used them so far
-        self.driver = url.get_driver_name()  # the one that env.py has used
+        self.place = 0  # the number of the database in use, among those that env.py migrates
+        self.databases: list[str] = []  # the names of these databases, as far as env.py has used them
+        self.driver = url.get_driver_name()  # the driver that env.py has used
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
-        self._connected: list[Script] = []  # revisions that ask for the connection when they are imported
+        self._connected: list[Script] = []  # the revisions that use the connection on import
         self.config = alembic_config.read(call)
         self._set_url(url)
         with warnings.catch_warnings(record=True) as self.warnings:
@@ -97,25 +100,25 @@ class Environment:
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
     def _application(self, call: Call, url: URL) -> Any:
-        """Return the Flask application that env.py needs, or None; for advanced-alchemy its configuration is completed."""
+        """Return the Flask application that env.py needs, or None. For advanced-alchemy, complete its configuration."""
         if advanced_alchemy.is_used_by(Path(self.script.dir) / "env.py"):
             advanced_alchemy.extend(self.config, url, call.app)
             return None
         return None if call.app is None else application_of(call.app)
 
     def in_application(self) -> AbstractContextManager[Any]:
-        """Return the application context that env.py runs in; an empty one for a service without Flask."""
+        """Return the application context for env.py; an empty one for a service without Flask."""
         return self.application.app_context() if self.application else nullcontext()
 
     def _import_as_env_py(self) -> None:
-        """Import the modules of env.py before the revisions, if those import any.
+        """Import env.py's modules before the revisions, if the revisions import any.
 
         alembic runs env.py first, and with circular imports the order matters.
         """
         folders = map(Path, self.script._version_locations)  # noqa: SLF001 -- one folder or several
         if any(_IMPORTS.search(file.read_bytes()) for folder in folders for file in folder.glob("*.py")):
             for module, names in imported(self._env_py()):
-                with suppress(ModuleNotFoundError):  # env.py may name its folder before
+                with suppress(ModuleNotFoundError):  # env.py may extend the import path first
                     self._import(module, names)
 
     def _import(self, module: str, names: tuple[str, ...]) -> None:
@@ -127,7 +130,7 @@ class Environment:
             raise BadInputError(f"{self.place_in_words(error)} does not load", self.needs(error)) from error
 
     def _load(self) -> None:
-        """Import every revision, so that one that does not load is reported with file and line."""
+        """Import every revision, so that an error in one is reported with file and line."""
         try:
             try:
                 with self.in_application(), self._context():
@@ -135,7 +138,7 @@ class Environment:
             except Exception as error:
                 if isinstance(error, SyntaxError) or not _asks_for_connection(self.folder / self.place_of(error)[0]):
                     raise
-                with suppress(OperationalError, OSError):  # there is no server: then alembic's words are the answer
+                with suppress(OperationalError, OSError):  # without a server, alembic's own error is reported
                     return self._load_in_env_py()
                 raise
         except (Exception, SystemExit) as error:
@@ -143,7 +146,7 @@ class Environment:
                 raise BadInputError(f"{self.place_in_words(error)} does not load", self.needs(error)) from error
 
     def _load_in_env_py(self) -> None:
-        """Import the revisions where alembic's upgrade does, in a run of env.py."""
+        """Import the revisions in a run of env.py, as alembic's upgrade does."""
 
         def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
             scripts = list(self.script.walk_revisions())
@@ -153,7 +156,7 @@ class Environment:
         self.run(steps, dont_mutate=True)
 
     def _import_again(self, steps: Steps) -> Steps:
-        """Return steps before which the revisions are imported again that ask for the connection then: each run has another."""
+        """Return steps before which the revisions that use the connection are imported again, because each run has another connection."""
 
         def imported_again(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
             for script in self._connected:
@@ -172,27 +175,30 @@ class Environment:
                 return _XArguments(get_x_argument(as_dictionary=True), self.wanted)
             return get_x_argument()
 
-        # The project calls it through the module alembic.context, which delegates to the instance.
+        # The project calls the function through the module alembic.context, which delegates to this instance.
         setattr(context, "get_x_argument", remembering)  # noqa: B010 -- an assignment would look like one to a method
         return context
 
     def _is_broken_graph(self, error: BaseException) -> bool:
-        """Whether the gate reports the error as a finding of the graph: alembic's own, or its KeyError for a missing parent.
+        """Return whether an error is one of alembic's about the graph, including its KeyError for a missing parent.
 
-        The project's code may call alembic when it is imported, and fail with its errors.
+        The gate reports it as a finding.
+        The project's code may call alembic on import, and then fail with alembic's errors. These do not count.
         """
         frames = traceback.extract_tb(error.__traceback__)
         is_alembics = isinstance(error, (CommandError, RevisionError, KeyError))
         return is_alembics and not any(self.is_own(frame.filename) for frame in frames)
 
     def run(self, steps: Steps, **overrides: object) -> Options:
-        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`.
+        """Run env.py with `steps` instead of an upgrade or downgrade.
 
-        Of an env.py for several databases, revisions run in the one at `place`, with its options.
+        Return the options that it passed to `context.configure`.
+        An env.py for several databases runs the revisions only in the database number `place`, with that database's
+        options.
         """
         configured: dict[str, Any] = {}
         of_part: dict[str, Any] = {}
-        parts: list[Part] = []  # the first of each database
+        parts: list[Part] = []  # the first call for each database
         context = self._context(self._import_again(steps))
         configure, run_migrations = context.configure, context.run_migrations
 
@@ -229,7 +235,7 @@ class Environment:
         return "; ".join(filter(None, (sentence(error), self._step_after(error))))
 
     def _step_after(self, error: BaseException) -> str:
-        """Return what an error of env.py leaves to do, beside its own sentence; empty for a mistake in its code."""
+        """Return the next step after an error of env.py; empty for a mistake in its code."""
         if step := _of_the_build(error):
             return step
         if step := _of_the_driver(error, self.url.get_driver_name()):
@@ -238,7 +244,7 @@ class Environment:
             return _ANOTHER_ENVIRONMENT
         if self.wanted:
             return x_argument_missing(self.wanted[-1])
-        if sqlstate(error) == _NO_SCHEMA:  # env.py may name one for alembic's own table
+        if sqlstate(error) == _NO_SCHEMA:  # env.py may name a schema for alembic's own table
             return _BASELINE
         is_mistake = isinstance(error, SyntaxError | NameError | ImportError) or (
             isinstance(error, TypeError | AttributeError) and "None" not in str(error)
@@ -247,7 +253,7 @@ class Environment:
         return "" if is_mistake else _ADDRESS if of_address else _VARIABLES  # a missing variable is often None
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
-        """Return file and line of the innermost frame of an error in the service's own code."""
+        """Return file and line of an error's innermost frame in the service's own code."""
         if isinstance(error, SyntaxError) and error.filename:
             return self.relative(error.filename), error.lineno or 1
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -261,9 +267,9 @@ class Environment:
         return f"{file} line {line}"
 
     def is_own(self, filename: str) -> bool:
-        """Whether a file is the service's: in its folder, not an installed package, and not slipway's."""
+        """Return whether a file is the service's: in its folder, and neither in an installed package nor slipway's."""
         if filename.startswith("/") and not filename.startswith(f"{self.folder}".rstrip("/") + "/"):
-            return False  # as for nearly every imported module: making a path takes thirty times as long
+            return False  # nearly every imported module ends here; making a path takes thirty times as long
         path = Path(filename).absolute()
         installed = "site-packages" in path.parts or path.is_relative_to(_SLIPWAY)
         return path.is_relative_to(self.folder) and not installed and path.exists()
@@ -273,8 +279,8 @@ class Environment:
 
 
 def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the modules that a text imports at its top level, each with the names that it takes from it."""
-    with suppress(SyntaxError):  # its own run reports it
+    """Yield the modules that a text imports at its top level, each with the names that it imports from the module."""
+    with suppress(SyntaxError):  # running the text reports this
         for node in ast.parse(text).body:
             if isinstance(node, ast.Import):
                 yield from ((each.name, ()) for each in node.names)
@@ -283,7 +289,7 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _asks_for_connection(module: Path) -> bool:
-    """Whether the code of a module, without that of its functions and classes, asks alembic for the connection."""
+    """Return whether a module's code asks alembic for the connection on import, outside of its functions and classes."""
     apart = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     run = (
         node for each in ast.parse(module.read_bytes()).body if not isinstance(each, apart) for node in ast.walk(each)
@@ -292,7 +298,7 @@ def _asks_for_connection(module: Path) -> bool:
 
 
 def _of_the_driver(error: BaseException, driver: str) -> str:
-    """Return the next step when a driver is missing, or is asynchronous and env.py is not; empty for other errors."""
+    """Return the next step when a driver is missing, or is asynchronous while env.py is not; empty for other errors."""
     if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
         return _ANOTHER_DRIVER.format(error.name)
     if not isinstance(error, MissingGreenlet):
@@ -303,7 +309,7 @@ def _of_the_driver(error: BaseException, driver: str) -> str:
 
 
 def _of_the_build(error: BaseException) -> str:
-    """Return the next step for a file or module that the service's build may generate; empty for other errors."""
+    """Return the next step for a missing file or module that the service's build may generate; empty for other errors."""
     if isinstance(error, FileNotFoundError):
         return f"{_copied(Path(error.filename))}{_BUILT}" if isinstance(error.filename, str) else _BUILT
     if isinstance(error, EOFError) and "reading a line" not in str(error):
@@ -312,7 +318,7 @@ def _of_the_build(error: BaseException) -> str:
 
 
 def _copied(missing: Path) -> str:
-    """Return the step of copying an example from the folder of a missing file; empty without one."""
+    """Return the step of copying the example for a missing file; empty without an example in the file's folder."""
     from slipway.finder.settings_files import original
 
     with suppress(OSError):
@@ -323,7 +329,7 @@ def _copied(missing: Path) -> str:
 
 
 class XArgumentError(KeyError):
-    """A -x argument that the project needs and that was not passed."""
+    """A missing -x argument that the project needs."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -335,7 +341,7 @@ def x_argument_missing(key: str) -> str:
 
 
 class _XArguments(dict[str, str]):
-    """The -x arguments; `wanted` collects the keys that are looked up and missing."""
+    """The -x arguments. `wanted` collects the keys that were looked up and are missing."""
 
     def __init__(self, passed: Mapping[str, str], wanted: list[str]) -> None:
         super().__init__(passed)
@@ -352,7 +358,10 @@ class _XArguments(dict[str, str]):
 
 
 class _Attributes(dict[str, Any]):
-    """The attributes of a command: a connection for an env.py that requires one; `get` finds none, so env.py makes its own."""
+    """The attributes of a command, with a connection for an env.py that requires one.
+
+    `get` returns none, so env.py makes its own.
+    """
 
     def __init__(self, url: URL, held: ExitStack) -> None:
         super().__init__()
@@ -367,7 +376,7 @@ class _Attributes(dict[str, Any]):
 
 
 def sentence(error: BaseException) -> str:
-    """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
+    """Return an error in one line: its type, first line and Postgres' details; for pydantic's, all wrong fields without values."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
     if isinstance(error, SlipwayError):

@@ -1,4 +1,4 @@
-"""Functions that listen to the events of every engine of this process."""
+"""Listeners to the events of every SQLAlchemy engine in this process."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,9 +9,10 @@ from sqlalchemy.engine import Engine
 
 
 class _Listeners:
-    """The functions that listen now, by the event's name.
+    """The current listeners, by the event's name.
 
-    SQLAlchemy's own collection may not change while another thread goes through it, so each event gets one function that stays.
+    SQLAlchemy's own collection must not change while another thread iterates over it. So each event gets one function
+    that is never removed.
     """
 
     lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The schema that a history begins on: the statements of an SQL file, or the tables of a metadata."""
+"""The schema on which a history begins: the statements of an SQL file, or the tables of a metadata."""
 
 import hashlib
 import importlib
@@ -22,7 +22,7 @@ from slipway.migration.reasons import of_pg8000
 
 _SETTING: Final = "baseline in [tool.slipway.migrations]"
 _UNDEFINED: Final = "42704"  # a role, or a parameter of another major version
-_EXISTS: Final = frozenset({"42P06", "42710"})  # a schema, an extension
+_EXISTS: Final = frozenset({"42P06", "42710"})  # a schema or an extension
 _MAY_LACK_ROLES: Final = ("GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES")
 _NOT_ALLOWED: Final = "42501"
 _MAY_FAIL: Final = re.compile(r"(?i:SET|GRANT|REVOKE|ALTER\s+DEFAULT|CREATE\s+(?:SCHEMA|EXTENSION))\b")
@@ -31,7 +31,7 @@ _INTO: Final = re.compile(r"INSERT\s+INTO\b", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """The settings of what an empty database is given first: extensions, then a baseline."""
+    """The settings for an empty database: extensions are created first, then the baseline."""
 
     baseline: str = ""
     extensions: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Beginning:
 
 @dataclass(frozen=True, kw_only=True)
 class InitialSchema:
-    """A baseline, as it was read; `statements` are those of a file, `metadata` has the tables of a module."""
+    """A baseline as it was read. `statements` are those of a file; `metadata` has the tables of a module."""
 
     name: str
     statements: tuple[SqlStatement, ...] = ()
@@ -47,7 +47,7 @@ class InitialSchema:
 
     @property
     def digest(self) -> str:
-        """The sha256 of what is built, whatever the layout of the file is."""
+        """The sha256 of the schema, which does not depend on the file's layout."""
         parts = [part.sql for part in self.statements] if self.metadata is None else list(_spelled(self.metadata))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -56,12 +56,15 @@ class InitialSchema:
         return any(part.sql[:6].upper() == "INSERT" for part in self.statements)
 
     def begun_at(self, version_table: str) -> tuple[str, ...]:
-        """Return the revisions that its rows count as run."""
+        """Return the revisions that the file's rows count as run."""
         rows = (part.sql for part in self.statements if _INTO.match(part.sql) and version_table in part.sql)
         return tuple(id_ for sql in rows for id_ in re.findall(r"'(\w+)'", sql))
 
     def build(self, connection: Connection, owner: str = "") -> tuple[str, ...]:
-        """Build it in an empty database of the gate, as its owner; return what was left out, as sentences. Raises BadInputError."""
+        """Build the schema in an empty database of the gate, as the database's owner.
+
+        Return sentences about parts that were left out. Raise BadInputError.
+        """
         as_owner = f"SET ROLE {owner}" if owner else "RESET ROLE"
         _execute(connection, as_owner)
         try:
@@ -70,7 +73,10 @@ class InitialSchema:
             _execute(connection, "RESET ROLE")
 
     def build_in_transaction(self, connection: Connection) -> tuple[str, ...]:
-        """Build it in another empty database, which stays empty if that fails; return what was left out. Raises BadInputError."""
+        """Build the schema in another empty database, which stays empty after an error.
+
+        Return the parts that were left out. Raise BadInputError.
+        """
         _execute(connection, "BEGIN")
         left_out = self._build(connection, "")
         _execute(connection, "COMMIT")
@@ -85,8 +91,9 @@ class InitialSchema:
         return (f"{self.name} grants privileges to roles that this server lacks (line {lines})",) if skipped else ()
 
     def _runs(self, connection: Connection, part: SqlStatement, as_owner: str) -> bool:
-        """Execute a statement, once more as the session's own user if the owner may not; return False for one about roles that are missing.
+        """Execute a statement; if the owner may not, execute it as the session's user.
 
+        Return False for a statement about missing roles.
         Without `as_owner`, the session is in a transaction.
         """
         may_fail = not as_owner and _MAY_FAIL.match(part.sql)
@@ -118,13 +125,13 @@ def _execute(connection: Connection, sql: str) -> None:
 
 
 def _is_met(sql: str, code: str | None) -> bool:
-    """Whether an error may be ignored: a parameter that this major version lacks, a schema or extension that exists."""
+    """Return whether an error can be ignored: this major version lacks the parameter, or the schema or extension exists."""
     words = sql.upper().split(None, 2)[:2]
     return words[:1] == ["SET"] or (code in _EXISTS and words in (["CREATE", "SCHEMA"], ["CREATE", "EXTENSION"]))
 
 
 def _lines_before(error: DBAPIError, sql: str) -> int:
-    """Return the number of lines in a statement before the position of its error, 0 when Postgres names none."""
+    """Return the number of lines in a statement before the error's position; 0 when Postgres reports no position."""
     original: Any = error.orig
     named = (
         getattr(getattr(original, "diag", None), "statement_position", None)  # psycopg, psycopg2
@@ -153,7 +160,7 @@ def _spelled(metadata: MetaData) -> Iterator[str]:
 
 
 def create_extensions(names: Sequence[str], connection: Connection) -> None:
-    """Create the extensions that a history expects; raises BadInputError."""
+    """Create the extensions that a history expects. Raise BadInputError when one cannot be created."""
     for name in names:
         quoted = connection.dialect.identifier_preparer.quote(name)
         try:
@@ -163,7 +170,10 @@ def create_extensions(names: Sequence[str], connection: Connection) -> None:
 
 
 def read(baseline: str, folder: Path) -> InitialSchema:
-    """Read `migrations/baseline.sql` in the service's folder, or import `package.module:metadata`; raises BadInputError."""
+    """Read `migrations/baseline.sql` in the service's folder, or import `package.module:metadata`.
+
+    Raise BadInputError when this fails.
+    """
     if not baseline.endswith(".sql"):
         return InitialSchema(name=baseline, metadata=_metadata(baseline))
     try:
@@ -183,7 +193,7 @@ def read(baseline: str, folder: Path) -> InitialSchema:
 
 
 def _metadata(baseline: str) -> MetaData:
-    """Import a metadata, or the object whose attribute it is, such as a declarative base."""
+    """Import a metadata, or an object with a metadata, such as a declarative base."""
     module, _, path = baseline.partition(":")
     try:
         found: Any = importlib.import_module(module)

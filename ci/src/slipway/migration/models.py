@@ -1,4 +1,4 @@
-"""The models' metadata, which revisions share with env.py because they run in the same process."""
+"""The metadata of the models, which revisions share with env.py because they run in one process."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ def metadata_of(options: Mapping[str, Any]) -> tuple[MetaData, ...]:
 
 
 def with_tables(is_own: Callable[[str], bool]) -> str:
-    """Return the name of a metadata with tables in the service's modules, such as `app.db.Base.metadata`; empty when there is none."""
+    """Return the name of a metadata with tables in the service's modules, such as `app.db.Base.metadata`; empty without one."""
     named = []
     for name, module in sorted(sys.modules.copy().items()):
         file = getattr(module, "__file__", None)
@@ -35,7 +35,7 @@ def with_tables(is_own: Callable[[str], bool]) -> str:
 
 @contextmanager
 def unchanged(models: tuple[MetaData, ...]) -> Iterator[None]:
-    """Restore the models after the block: a revision in it may add or change tables, for example by `Base.metadata.reflect()`."""
+    """Restore the models after the block, because a revision may add or change tables, for example by `Base.metadata.reflect()`."""
     known = {metadata: frozenset(metadata.tables) for metadata in models}
     originals: dict[Table, Table] = {}
 

@@ -1,4 +1,4 @@
-"""The output of a process inside the service's environment: a record or the reason for its absence, without secrets.
+"""The output of a process in the service's virtual environment: a record, or the reason why there is none, without secrets.
 
 In a container whose files cannot be read, the answer is a line of standard output that begins with MARK.
 """
@@ -20,13 +20,16 @@ from slipway.records.refusal import Refusal
 
 HIDDEN: Final = "***"
 _SHORTEST: Final = 8  # shorter values are words like `postgres`
-_SHORTEST_DECLARED: Final = 4  # a shorter secret would be part of many words
+_SHORTEST_DECLARED: Final = 4  # a shorter secret would be a part of many words
 _NAMES_SECRET: Final = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY\Z", re.IGNORECASE)
 _PASSWORD: Final = re.compile(r"://(?P<user>[^:/@\s]*):(?P<password>[^@\s]+)@[^/]*/?(?P<database>[^?\s]*)")
 
 
 def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int:
-    """Write the record that `ask` returns, without secrets of this process and the URL `database`; return the exit code."""
+    """Write the record that `ask` returns, without secrets of this process and of the URL `database`.
+
+    Return the exit code.
+    """
     try:
         record = ask()
     except SlipwayError as error:
@@ -41,7 +44,7 @@ def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int
 
 
 def refuse(file: Path | None, error: SlipwayError, database: str = "") -> int:
-    """Write the reason why there is no record, if the file is writable; return the exit code."""
+    """Write the reason why there is no record, if the file is writable. Return the exit code."""
     with suppress(OSError):
         _write(file, Refusal.of(error), database)
     print(without(secrets_in(os.environ, [database]), str(error)), file=sys.stderr)  # noqa: T201 -- for a call by hand
@@ -57,7 +60,7 @@ def _write(file: Path | None, record: Any, database: str) -> None:
 
 
 def secrets_in(variables: Mapping[str, str], urls: Iterable[str] = ()) -> frozenset[str]:
-    """Return the values of variables with the name of a secret, and all passwords in URLs, quoted and unquoted."""
+    """Return the values of variables whose names suggest a secret, and all passwords in URLs, quoted and unquoted."""
     named = (value for name, value in variables.items() if _NAMES_SECRET.search(name))
     passwords = (each for text in (*variables.values(), *urls) for each in _passwords(text))
     values = {value for value in (*named, *passwords) if len(value) >= _SHORTEST}
@@ -65,14 +68,14 @@ def secrets_in(variables: Mapping[str, str], urls: Iterable[str] = ()) -> frozen
 
 
 def _passwords(text: str) -> Iterator[str]:
-    """Yield the passwords of URLs, except those equal to the user or the database."""
+    """Yield the passwords in URLs, except those that are equal to the user or the database."""
     for match in _PASSWORD.finditer(text):
         if match["password"] not in (match["user"], match["database"]):
             yield match["password"]
 
 
 def without(secrets: Iterable[str], data: Any) -> Any:
-    """Replace the secrets in a text or in all values of plain data; keys stay."""
+    """Replace the secrets in a text, or in all values of plain data. Keys stay unchanged."""
     longest_first = sorted(secrets, key=len, reverse=True)
     return _replaced(re.compile("|".join(map(re.escape, longest_first))), data) if longest_first else data
 
@@ -89,7 +92,7 @@ def _replaced(pattern: re.Pattern[str], data: Any) -> Any:
 
 @contextmanager
 def discreet(names: Collection[str]) -> Iterator[None]:
-    """Remove the values of these variables, and of those with the name of a secret, from all output of the block."""
+    """Remove the values of these variables, and of those whose names suggest a secret, from all output of the block."""
     declared = {os.environ[name] for name in names if len(os.environ.get(name, "")) >= _SHORTEST_DECLARED}
     secrets = secrets_in(os.environ) | declared
     before = sys.stdout, sys.stderr
@@ -106,7 +109,7 @@ def discreet(names: Collection[str]) -> Iterator[None]:
 
 
 class _Discreet:
-    """A stream that writes whole lines, because a secret may arrive in pieces."""
+    """A stream that writes only whole lines, because a secret may arrive in several pieces."""
 
     def __init__(self, stream: TextIO, secrets: Collection[str]) -> None:
         self._stream = stream
@@ -126,10 +129,10 @@ class _Discreet:
             self.write(line)
 
     def flush(self) -> None:
-        """Do nothing: an incomplete line waits for its end, the last one for `close`."""
+        """Do nothing: an incomplete line waits for its end, and the last one for `close`."""
 
     def close(self) -> None:
-        """Write the last, incomplete line; the underlying stream stays open."""
+        """Write the last, incomplete line. The underlying stream stays open."""
         self._stream.write(without(self._secrets, self._rest))
         self._rest = ""
         self._stream.flush()

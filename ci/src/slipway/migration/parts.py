@@ -1,4 +1,4 @@
-"""The databases of one env.py, such as those of alembic's multidb template: one history, run once for each."""
+"""The databases of one env.py, as with alembic's multidb template: the same history is run once for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from alembic.runtime.migration import MigrationContext
 class Part:
     """One call of `context.run_migrations`.
 
-    - server: host, port and database of the URL that env.py uses. arguments: such as `engine_name=billing`.
-    - versions: the schema, or the search path, and the table of versions.
+    - server: host, port and database in the URL that env.py uses.
+    - arguments: such as `engine_name=billing`.
+    - versions: the schema or search path, and the table of versions.
     """
 
     server: str
@@ -21,12 +22,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The arguments in one line, without URLs, which may hold a password."""
+        """The arguments in one line, without URLs, which may contain a password."""
         return ", ".join(argument for argument in self.arguments if "://" not in argument)
 
     @classmethod
     def of(cls, context: MigrationContext, arguments: Mapping[str, object]) -> "Part":
-        """Describe a call, before it runs."""
+        """Describe a call before it runs."""
         assert context.connection is not None
         url = context.connection.engine.url
         plain = {name: value for name, value in arguments.items() if isinstance(value, str | int)}
@@ -38,13 +39,16 @@ class Part:
         )
 
     def shares_database(self, other: "Part") -> bool:
-        """Whether both run in one database: with one URL, unless they would take each other's revisions for their own."""
+        """Return whether both calls run in one database.
+
+        Two calls that would mistake each other's revisions for their own do not.
+        """
         mistaken = self.versions == other.versions and self.arguments != other.arguments
         return self.server == other.server and not mistaken
 
 
 def _search_path(connection: Any) -> str:
-    """Read it beneath SQLAlchemy, which would begin a transaction."""
+    """Read the search path below SQLAlchemy, which would begin a transaction."""
     cursor = connection.connection.cursor()
     cursor.execute("SHOW search_path")
     (path,) = cursor.fetchone()

@@ -1,7 +1,8 @@
-"""Poolers in front of Postgres: behind one, the settings and advisory locks of a session reach other clients.
+"""Poolers in front of Postgres. Behind a pooler, a session's settings and advisory locks may affect other clients.
 
-A pooler announces a process of its own when a client connects; Postgres announces the one that `pg_backend_pid()` returns. A pooler that keeps
-a session for each client is fine, so it counts as shared only when two clients meet in one process. Nothing is changed on the server.
+When a client connects, a pooler announces a process id of its own; Postgres announces the one that `pg_backend_pid()`
+returns. A pooler that keeps one session per client is harmless, so it counts as shared only when two clients get the
+same process. The check changes nothing on the server.
 """
 
 import re
@@ -17,7 +18,7 @@ from slipway.migration.database import elsewhere, sqlstate
 
 _PROCESS: Final = text("SELECT pg_backend_pid()")
 _ROUNDS: Final = 3
-# invalid_sql_statement_name, duplicate_prepared_statement: prepared by one session, executed by another
+# invalid_sql_statement_name and duplicate_prepared_statement: one session prepared the statement, another executed it
 _OF_ANOTHER_SESSION: Final = {"26000", "42P05"}
 
 _RDS_PROXY: Final = re.compile(r"\.proxy-[^.]+\.[^.]+\.rds\.amazonaws\.com(\.cn)?\Z")
@@ -27,7 +28,7 @@ _SUPABASE_PORT: Final = 6543
 
 
 def check_own_session(url: URL, connection: Connection) -> None:
-    """Raise BadInputError when sessions of this URL are shared with other clients."""
+    """Raise BadInputError when the sessions at this URL are shared with other clients."""
     host, port = url.host or "", url.port or 5432
     direct = _direct(host, port) or (
         _is_shared(url, connection) and "give the host and the port of Postgres itself, not of the pooler"
@@ -40,7 +41,7 @@ def check_own_session(url: URL, connection: Connection) -> None:
 
 
 def _direct(host: str, port: int) -> str:
-    """Return which URL to give instead of that of a known service's pooler, or an empty text."""
+    """Return which URL to use instead of a known service's pooler; an empty text for other URLs."""
     if _RDS_PROXY.search(host):
         return "give the endpoint of the instance or the cluster behind the RDS Proxy"
     if neon := _NEON.match(host):
@@ -66,7 +67,7 @@ def _is_shared(url: URL, connection: Connection) -> bool:
 
 
 def _announced(connection: Connection) -> int | None:
-    """Return the process that the server announced to the driver, None when the driver does not expose it."""
+    """Return the process that the server announced to the driver; None when the driver does not expose it."""
     driver: Any = getattr(connection.connection, "driver_connection", None)
     with suppress(AttributeError):
         return int(driver.info.backend_pid)

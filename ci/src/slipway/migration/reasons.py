@@ -1,4 +1,4 @@
-"""The reasons that Postgres gives beside the first line of an error, and the next step when an extension is missing."""
+"""Postgres' reasons beyond the first line of an error, and the next step when an extension is missing."""
 
 import os
 import re
@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError
 
-# The message of PostgreSQL from 15 on, and the older one.
+# The message of PostgreSQL 15 and later, and the older one.
 _UNAVAILABLE: Final = (
     re.compile(r'extension "(?P<name>[^"]+)" is not available'),
     re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
 )
-_MAJOR: Final = re.compile(r"/postgresql/(\d+)/extension/")  # the folder of Debian's packages; PostgreSQL 18 names none
+# the folder of Debian's packages; PostgreSQL 18's message contains none
+_MAJOR: Final = re.compile(r"/postgresql/(\d+)/extension/")
 
 _CONTRIB: Final = frozenset(
     """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username
@@ -71,7 +72,7 @@ _NO_MODULE: Final = re.compile(
     r"No module named '(?P<module>[\w.]+)'|cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<package>[\w.]+)' (?:\(most likely[^)]*\) )?\([^)]*__init__\.py\)"
 )
 
-# Postgres quotes values of rows in these places; they do not belong in a log.
+# In these places Postgres quotes values of rows, which do not belong in a log.
 _VALUES: Final = (
     (re.compile(r"Failing row contains \(.*\)", re.DOTALL), ""),
     (re.compile(r"\) ?= ?\(.*?\)(?= |\.?$)", re.DOTALL), ")"),
@@ -80,9 +81,9 @@ _VALUES: Final = (
 
 
 def details(error: BaseException) -> Iterator[str]:
-    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of an error of Postgres, with any driver, without values of rows.
+    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of Postgres' error, with any driver, without values of rows.
 
-    Of a program that failed, yield the last line of its standard error if the caller has captured it.
+    For a failed program, yield the last line of its standard error if the caller has captured it.
     """
     original = _original(error)
     if isinstance(original, CalledProcessError) and original.stderr:
@@ -95,7 +96,7 @@ def details(error: BaseException) -> Iterator[str]:
 
 
 def detail(error: BaseException) -> str:
-    """Return the DETAIL of an error of Postgres with its values of rows, which belong in no output; empty without one."""
+    """Return the DETAIL of Postgres' error with values of rows, which must not be printed; empty without one."""
     return dict(_labelled(_original(error))).get("DETAIL", "")
 
 
@@ -120,7 +121,10 @@ def _labelled(original: Any) -> Iterator[tuple[str, str]]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message; the whole message of a RAISE, and of pg8000, which gives a dictionary."""
+    """Return the first line of an error's message.
+
+    For a RAISE return the whole message, and for pg8000 the message in its dictionary.
+    """
     original = _original(error)
     raised = getattr(getattr(original, "diag", None), "message_primary", None) or ""
     text = of_pg8000(original).get("M") or str(error)
@@ -128,13 +132,13 @@ def first_line(error: BaseException) -> str:
 
 
 def of_pg8000(original: Any) -> dict[str, str]:
-    """Return the fields of an error of pg8000, by the letters of Postgres' protocol; nothing for other drivers."""
+    """Return the fields of a pg8000 error, by the letters of Postgres' protocol; none for other drivers."""
     fields = next(iter(getattr(original, "args", ())), None)
     return fields if isinstance(fields, dict) and "M" in fields else {}
 
 
 def remedy(message: str) -> str:
-    """Return the next step for the error that an extension, or a type or function of one, is missing; empty for other errors."""
+    """Return the next step when an extension, or a type or function of one, is missing; empty for other errors."""
     if extension := not_installed(message):
         major, package = _MAJOR.search(message), _PACKAGES.get(extension)
         named = f", on Debian and Ubuntu with the package {package.format(major=major[1])}" if major and package else ""
@@ -148,7 +152,7 @@ def remedy(message: str) -> str:
 
 
 def generated(message: str) -> str:
-    """Return the next step when the message reports a missing module of the service itself; empty for any other message."""
+    """Return the next step when the message reports a missing module of the service; empty for other messages."""
     match = _NO_MODULE.search(message)
     module = "" if match is None else match["module"] or f"{match['package']}.{match['name']}"
     spec = find_spec(module.partition(".")[0]) if "." in module else None
@@ -159,11 +163,11 @@ def generated(message: str) -> str:
 
 
 def not_installed(message: str) -> str:
-    """Return the extension that the server does not have, according to its message; otherwise empty."""
+    """Return the extension that, by the message, the server does not have; otherwise an empty text."""
     return next((match["name"] for pattern in _UNAVAILABLE if (match := pattern.search(message))), "")
 
 
 def not_created(message: str) -> str:
-    """Return the extension that has the type or function which is missing, according to the message; otherwise empty."""
+    """Return the extension that provides the missing type or function; otherwise an empty text."""
     missing = _MISSING.search(message)
     return _EXTENSION_OF.get(missing[missing.lastgroup or 0], "") if missing else ""

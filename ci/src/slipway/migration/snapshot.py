@@ -1,4 +1,4 @@
-"""The schema of a service's models as the SQL file of a baseline, at the head of its history."""
+"""The schema of a service's models as a baseline's SQL file, at the head of the history."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,12 +14,15 @@ from slipway.migration.environment import Environment
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.migration import Baseline
 
-# Without parameters, so that the text has each per cent sign once.
+# Without parameters, so that the text has single percent signs.
 _DIALECT = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 def snapshot(environment: Environment, url: URL) -> Baseline:
-    """Run env.py without a revision, and return the schema of the models that it names; raises BadInputError."""
+    """Run env.py without a revision, and return the schema of the models that it names.
+
+    Raise BadInputError when there are none.
+    """
     contexts: list[MigrationContext] = []
 
     def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterable[Any]:
@@ -50,14 +53,15 @@ def _created(metadata: MetaData) -> Iterator[str]:
     statements: list[str] = []
 
     def remember(element: Any, *_arguments: Any, **_options: Any) -> None:
-        statements.append(str(element.compile(dialect=_DIALECT)).strip().rstrip(";"))  # one of its own may have its end
+        # a statement may already end with a semicolon
+        statements.append(str(element.compile(dialect=_DIALECT)).strip().rstrip(";"))
 
     metadata.create_all(create_mock_engine("postgresql+psycopg2://", remember), checkfirst=False)
     yield from statements
 
 
 def _versions(context: MigrationContext, environment: Environment) -> Iterator[str]:
-    """Yield the statements for the table in which alembic counts all revisions as run."""
+    """Yield the statements for alembic's own table, in which all revisions count as run."""
     quote = _DIALECT.identifier_preparer.quote
     table = ".".join(quote(name) for name in (context.version_table_schema, context.version_table) if name)
     yield f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"

@@ -1,4 +1,4 @@
-"""The revision of a database, and its upgrade to the head: one runner at a time, with a short lock_timeout and retries."""
+"""The revision of a database, and its upgrade to the head, by one runner at a time, with a short lock_timeout and retries."""
 
 import random
 import time
@@ -27,20 +27,23 @@ from slipway.migration.pooler import check_own_session
 from slipway.records.migration import Migration, MigrationFailedError, Standing
 
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
-# No other database of this server has the name, and no other server the time of its start.
+# No other database on this server has its name, and no other server the same start time.
 _RECOGNISED = """SELECT format('current_database() = %L AND pg_postmaster_start_time() = %L',
 current_database(), pg_postmaster_start_time())"""
 _INVALID = """SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1 LIMIT 5"""
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
-# lock_not_available, deadlock_detected: rolled back, and a retry may succeed
+# lock_not_available and deadlock_detected: the transaction was rolled back, and a retry may succeed
 _RETRYABLE = {"55P03", "40P01"}
 _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 300.0
 
 
 def read_standing(environment: Environment, url: URL, baseline: str = "") -> Standing:
-    """Read the revision of a database; what is missing in an empty one depends on the baseline. Raises RefusedError."""
+    """Read the revision of a database.
+
+    For an empty database, the missing revisions depend on the baseline. Raise RefusedError when it cannot be read.
+    """
     recognised = _own_session(url)
     with every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         initial = _initial(environment, url, baseline)
@@ -49,7 +52,7 @@ def read_standing(environment: Environment, url: URL, baseline: str = "") -> Sta
 
 
 def _initial(environment: Environment, url: URL, baseline: str) -> InitialSchema | None:
-    """Read the baseline if there is one, and the database is empty; raises BadInputError."""
+    """Read the baseline if there is one and the database is empty. Raise BadInputError when it cannot be read."""
     if not baseline or not _is_empty(url):
         return None
     with environment.in_application():
@@ -62,7 +65,7 @@ def _is_empty(url: URL) -> bool:
 
 
 def _begin(environment: Environment, url: URL, beginning: Beginning, report: Callable[[str], object]) -> str:
-    """Give an empty database what the history begins on; return the baseline's name, empty when it was not needed."""
+    """Create extensions and baseline in an empty database. Return the baseline's name; empty when it was not needed."""
     if beginning.extensions and _is_empty(url):
         with directly():
             with_connection(url, partial(create_extensions, beginning.extensions))
@@ -77,7 +80,10 @@ def _begin(environment: Environment, url: URL, beginning: Beginning, report: Cal
 
 
 def _own_session(url: URL) -> str:
-    """Check that sessions are our own, before anything is set or locked; return the condition by which the database is recognised."""
+    """Check that sessions are not shared, before anything is set or locked.
+
+    Return the condition by which the database is recognised.
+    """
 
     def check(connection: Connection) -> str:
         check_own_session(url, connection)
@@ -97,7 +103,7 @@ def _unreached(error: Exception) -> MigrationFailedError:
 
 
 def _read(environment: Environment, initial: InitialSchema | None = None) -> Standing:
-    """Read the revision of the database to which connections are redirected now, or that of its initial schema."""
+    """Read the revision of the database to which connections are redirected, or that of its initial schema."""
     heads_of_schemas: list[tuple[str, ...]] = []
 
     def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
@@ -115,14 +121,14 @@ def _read(environment: Environment, initial: InitialSchema | None = None) -> Sta
 
 
 def _visit(environment: Environment) -> None:
-    """Run env.py without a revision, to see which databases it migrates; its errors are those of the upgrade."""
+    """Run env.py without a revision, to see which databases it migrates. The upgrade will report its errors."""
     with suppress(Exception, SystemExit):
         environment.run(lambda _heads, _context: (), dont_mutate=True)
     _check_one_database(environment)
 
 
 def _check_one_database(environment: Environment) -> None:
-    """Raise RefusedError when env.py migrates several databases, of which the URL names one."""
+    """Raise RefusedError when env.py migrates several databases, because the URL names only one."""
     if len(environment.databases) > 1:
         raise RefusedError(
             f"env.py migrates several databases ({', '.join(environment.databases)}), and only one is named",
@@ -141,12 +147,12 @@ def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
 
 
 def steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
-    """Return alembic's steps from these heads to the history's own; empty when none is missing."""
+    """Return alembic's steps from these heads to the history's; none when no revision is missing."""
     return list(script._upgrade_revs("heads", heads))  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
 
 
 def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) -> Standing:
-    """Combine the revisions of all schemas that env.py visits."""
+    """Combine the revisions in all schemas for which env.py runs."""
     heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
     unknown = tuple(head for head in heads if not _knows(script, head))
     steps = [] if unknown else [step for each in heads_of_schemas for step in steps_to_head(script, each)]
@@ -169,11 +175,12 @@ def upgrade(
     proven: str = "",
     beginning: Beginning = Beginning(),  # noqa: B008 -- it is frozen
 ) -> Migration:
-    """Run every missing revision and read back the database's revision; raises RefusedError when one fails.
+    """Run every missing revision, and read the database's revision afterwards.
 
-    - report: called with each revision when it begins.
-    - proven: the transactions of the proof; when env.py begins others, no revision runs.
-    - beginning: what an empty database is given first.
+    Raise RefusedError when a revision fails.
+    - report: is called with each revision at its beginning.
+    - proven: the transactions in the proof. When env.py would use others, no revision runs.
+    - beginning: extensions and baseline for an empty database.
     """
     started = time.monotonic()
     recognised = _own_session(url)
@@ -187,7 +194,7 @@ def upgrade(
 
 
 def _read_back(environment: Environment) -> tuple[str, ...]:
-    """Read the revision again: an env.py that does not commit, or uses another database, ends without an error."""
+    """Read the revision again, because an env.py that does not commit, or uses another database, ends without an error."""
     result = _read(environment)
     if result.missing or result.unknown:
         raise RefusedError(
@@ -198,7 +205,7 @@ def _read_back(environment: Environment) -> tuple[str, ...]:
 
 
 def transactions_of(context: MigrationContext) -> str:
-    """Return in words which transactions the revisions run in."""
+    """Return words on the transactions in which the revisions run."""
     assert context.connection is not None
     if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
         return "one transaction, begun by env.py, for all revisions"
@@ -223,7 +230,7 @@ def _run(
 ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     before: list[tuple[str, ...]] = []
     applied: list[str] = []
-    files: list[str] = []  # of the revisions that have begun
+    files: list[str] = []  # the files of the revisions that have begun
 
     def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
@@ -265,7 +272,10 @@ def _run(
 
 
 def _left(environment: Environment, begun: Migration | None) -> tuple[str, Migration | None]:
-    """Return the next step after a failed upgrade, and what it left. `begun` is what ran; committed transactions stay."""
+    """Return the next step after a failed upgrade, and the migration that remains.
+
+    `begun` has the revisions that ran; committed transactions stay.
+    """
     if begun is None:
         return "correct it; no revision was applied", None
     try:
@@ -280,7 +290,7 @@ def _left(environment: Environment, begun: Migration | None) -> tuple[str, Migra
 
 
 def _outside_transactions(url: URL, files: list[str]) -> str:
-    """Return what the last of these revisions may have left that no transaction took back, as an addition to the next step."""
+    """Return what the last of these revisions may have left outside of transactions, as an addition to the next step."""
     invalid: list[str] = []
     with suppress(Exception), directly():
         invalid = with_connection(url, lambda connection: list(connection.scalars(text(_INVALID))))
@@ -301,7 +311,10 @@ def _named(heads: tuple[str, ...]) -> str:
 
 @contextmanager
 def alone(url: URL) -> Iterator[None]:
-    """Hold the advisory lock of migrations in a separate session during the block; raises RefusedError."""
+    """Hold the advisory lock of migrations in a separate session during the block.
+
+    Raise RefusedError when it is not free.
+    """
     with ExitStack() as stack:
         try:
             stack.enter_context(held(url, _acquire, "advisory lock"))
