@@ -143,12 +143,19 @@ async def test_without_the_platform_the_ledger_is_shown_and_the_address_that_it_
     assert "; in the ledger deployment 1 ended as SUCCEEDED" in found.diagnosis.cause
 
 
-async def test_without_the_platform_a_service_that_was_paused_since_is_not_asked(staging, account):
+async def test_a_service_that_was_paused_is_not_asked_without_the_platform_and_expired_credentials_are_an_error(
+    staging, account
+):
     await deployed(staging)
     await pause(staging.environment, staging.tell)
     unread(account, Effect.DENIED)
     seen = await status(staging.environment)
     assert (seen.remembered, seen.asked, seen.exit_code) == (None, (), 3)
+    account.cloud.faults.clear()
+    unread(account, Effect.EXPIRED)
+    for read in (status, lambda environment: diagnose(environment, None)):
+        with pytest.raises(AwsRefusedError, match="ExpiredTokenException"):  # which is the person's, not the platform's
+            await read(staging.environment)
 
 
 async def test_without_platform_and_ledger_status_and_diagnose_are_unknown_and_say_what_failed(staging, account):
