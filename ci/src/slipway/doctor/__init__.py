@@ -1,1 +1,1 @@
-"""Doctor: check what slipway needs on this machine. Nothing is changed, started or downloaded."""
+"""Doctor: check that this machine has what slipway needs. It changes, starts and downloads nothing."""

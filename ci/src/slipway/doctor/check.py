@@ -1,4 +1,4 @@
-"""DoctorOptions: what every check needs to know, and how checks run programs."""
+"""DoctorOptions, the inputs of every check, and how checks run programs."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from slipway.errors import RefusedError, SlipwayError
 from slipway.settings import Settings, SettingsError
 from slipway.workload.load import longer
 
-PROGRAM_SECONDS = 5.0  # on a free machine
+PROGRAM_SECONDS = 5.0  # limit on a free machine
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class DoctorOptions:
     """The service's folder, the database and the AWS emulator to check, and whether the network may be used."""
 
     folder: Path
-    database_url: str | None = field(default=None, repr=False)  # it holds a password
+    database_url: str | None = field(default=None, repr=False)  # not shown, because it contains a password
     endpoint_url: str | None = None
     offline: bool = False
 
     def settings(self) -> Settings | None:
-        """Return the service's settings; None if they cannot be read, which the check of the settings reports."""
+        """Return the service's settings; None when they cannot be read, which another check reports."""
         try:
             return settings.load(self.folder, named=False)
         except SettingsError:
@@ -36,16 +36,17 @@ class DoctorOptions:
             raise SkippedError("skipped", "run doctor again without --offline")
 
 
-# Returns what it found, raises a SlipwayError with a remedy. It runs in its own thread and may block.
+# A function that returns what it found, or raises a SlipwayError with a remedy. It runs in its own thread and may
+# block.
 Check = Callable[[DoctorOptions], str]
 
 
 class SkippedError(SlipwayError):
-    """A check that was skipped, or whose subject is missing and optional."""
+    """The check was skipped, or its subject is missing and optional."""
 
 
 def output_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] | None = None) -> str:
-    """Return what a program prints; raises RefusedError with its error output, and TimeoutExpired."""
+    """Return a program's output. Raise RefusedError with its error output when it fails, and TimeoutExpired."""
     name = Path(command[0]).name
     try:
         done = subprocess.run(

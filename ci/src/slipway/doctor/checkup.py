@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 from slipway.workload.load import busy, longer
 
-_SECONDS = 10.0  # on a free machine
+_SECONDS = 10.0  # limit on a free machine
 _POLL_SECONDS = 0.02
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -38,7 +38,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     }
 )
 
-# The only use of the subject of a check that the gate does without.
+# The only feature that needs a check's subject, for subjects that the gate does not need.
 _NEEDED_FOR = {
     **dict.fromkeys(("dagger", "engine", "docker", "registry"), "images"),
     "credentials": "releases on AWS",
@@ -48,7 +48,7 @@ _NEEDED_FOR = {
 async def check_up(
     options: DoctorOptions, checks: Mapping[str, Check] = CHECKS, seconds: float = _SECONDS
 ) -> DoctorReport:
-    """Run every check; an error or a timeout of one is its result and does not delay the others."""
+    """Run every check. An error or timeout of a check is its result, and does not delay the others."""
     done: dict[str, DoctorCheck] = {}
 
     async def run(subject: str, check: Check) -> None:
@@ -80,7 +80,10 @@ async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple
 
 
 async def _found(check: Check, options: DoctorOptions) -> str:
-    """Return what a check finds in a thread of its own, for whose end the process does not wait, unlike anyio's."""
+    """Return the result of a check, which runs in a thread of its own.
+
+    Unlike with anyio's threads, the process can end before the thread does.
+    """
     done = Future[str]()
 
     def run() -> None:

@@ -1,4 +1,7 @@
-"""The programs that build images: the Dagger CLI, an engine in its reach, and Docker to run one. All are optional."""
+"""The programs that build images: the Dagger CLI, an engine that it can reach, and Docker, which runs an engine.
+
+All are optional.
+"""
 
 import json
 import os
@@ -13,14 +16,15 @@ from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 
 _RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"  # docs.dagger.io/configuration/custom-runner
-_RUNTIMES = ("docker", "podman", "nerdctl", "finch")  # engine/client/drivers/container.go of v0.21.8, but for Apple's
+# from engine/client/drivers/container.go of v0.21.8, without Apple's
+_RUNTIMES = ("docker", "podman", "nerdctl", "finch")
 _CONNECT_SECONDS = 3
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _WITHOUT = "`slipway gate` and `slipway rehearse` work without"
 
 
 def dagger(options: DoctorOptions) -> str:
-    """Check the CLI against the version that dagger.json requires; raises BadInputError."""
+    """Check that the CLI has the version that dagger.json requires. Raise BadInputError when it does not."""
     wanted = _wanted(options.folder)
     if shutil.which("dagger") is None:
         raise SkippedError(
@@ -32,7 +36,7 @@ def dagger(options: DoctorOptions) -> str:
 
 
 def docker(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all services
-    """Check Docker's daemon; raises RefusedError if only the command is installed."""
+    """Check Docker's daemon. Raise RefusedError when only the command is installed."""
     if shutil.which("docker") is None:
         raise SkippedError("docker is not on PATH", f"an engine runs in it; {_WITHOUT}")
     try:
@@ -44,7 +48,7 @@ def docker(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all servic
 
 
 def engine(options: DoctorOptions) -> str:
-    """Check the engine that a call would use, without starting one."""
+    """Check the engine that a call would use, without starting it."""
     host = os.environ.get(_RUNNER_HOST)
     return _at(host, options.folder) if host else _in_a_runtime()
 
@@ -65,7 +69,7 @@ def _at(host: str, folder: Path) -> str:
 
 
 def _version() -> str:
-    """Return the engine's version; a temporary state folder discards the machine id that the CLI creates."""
+    """Return the engine's version. A temporary state folder discards the machine id that the CLI creates."""
     with tempfile.TemporaryDirectory(prefix="slipway-doctor-") as state:
         variables = os.environ | {"XDG_STATE_HOME": state}
         return output_of(
@@ -119,7 +123,7 @@ def _wanted(folder: Path) -> str | None:
 
 
 def _new_enough(found: str, wanted: str | None, remedy: str) -> str:
-    """Compare versions: an engine refuses modules that require a newer one (core/modules/config.go of v0.21.8)."""
+    """Compare versions. An engine refuses modules that require a newer one (core/modules/config.go of v0.21.8)."""
     if not _number(found):
         raise RefusedError(f"its version is {found or 'nothing'}", remedy)
     if wanted is None or _number(found) == _number(wanted):

@@ -1,4 +1,4 @@
-"""The machine and the service on it: programs, disk space, Postgres binaries, settings and lock."""
+"""Checks of the machine and the service: programs, disk space, Postgres binaries, settings and lock."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ from slipway.records.survey import Subject, Survey
 from slipway.settings import Migrations, MissingTableError, SettingsError
 from slipway.workload import dependencies
 
-_ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
+_ENVIRONMENT_BYTES = 2**30  # a virtual environment takes some hundred MB, and each lock has its own
 
 
 def python(options: DoctorOptions) -> str:  # noqa: ARG001 -- slipway's own, whatever the service is
@@ -28,7 +28,10 @@ def uv(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all services
 
 
 def git(options: DoctorOptions) -> str:
-    """Return the versions of git and of the service's commit; raises BadInputError without git, RefusedError without a commit."""
+    """Return the versions of git and of the service's commit.
+
+    Raise BadInputError without git, RefusedError without a commit.
+    """
     if shutil.which("git") is None:
         raise BadInputError("there is no git on this machine", "install git")
     version = output_of(["git", "--version"], remedy="install git again").removeprefix("git version ")
@@ -40,7 +43,10 @@ def git(options: DoctorOptions) -> str:
 
 
 def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for all services
-    """Check the space for virtual environments and Postgres data; raises BadInputError if it does not suffice or cannot be written."""
+    """Check the disk space for virtual environments and Postgres data.
+
+    Raise BadInputError when there is too little, or when it cannot be written.
+    """
     kept, thrown_away = _existing(datadir.cache()), datadir.place()
     if not kept.is_dir() or not os.access(kept, os.W_OK):
         raise BadInputError(f"{kept} cannot be written", "set XDG_CACHE_HOME to a folder that can")
@@ -57,7 +63,7 @@ def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for
 
 
 def postgres(options: DoctorOptions) -> str:
-    """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
+    """Check the Postgres binaries for the gate. Raise BadInputError when there are none."""
     settings, tree = options.settings(), tree_at(options.folder)
     survey = Survey(facts=tuple(server(tree)))
     major = survey.value(Subject.POSTGRES, Migrations().postgres)
@@ -69,7 +75,7 @@ def postgres(options: DoctorOptions) -> str:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
+    """Return the folder, or its nearest existing parent."""
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
@@ -83,14 +89,14 @@ def settings_file(options: DoctorOptions) -> str:
         read = settings.load(options.folder)
     except SettingsError as error:
         if not isinstance(error, MissingTableError):
-            settings.load(options.folder, named=False)  # raises unless only the name or the command is missing
+            settings.load(options.folder, named=False)  # raises an error unless only the name or the command is missing
         raise SkippedError(error.what, f"{error.next_step}; `slipway gate` works without") from error
     environments = ", ".join(read.environments) or "no environments"
     return f"{read.name}, with {environments}"
 
 
 def lock(options: DoctorOptions) -> str:
-    """Check the lock file; raises BadInputError."""
+    """Check the lock file. Raise BadInputError when there is none."""
     view = tree_at(options.folder)
     found = dependencies.lock_of(options.folder, view)
     notes = "; ".join(dependencies.notes(view))
@@ -98,12 +104,12 @@ def lock(options: DoctorOptions) -> str:
 
 
 def interpreter(options: DoctorOptions) -> str:
-    """Find the Python that the gate uses; raises BadInputError."""
+    """Return the version of Python that the gate would use. Raise BadInputError when there is none."""
     return dependencies.python_here(options.folder)
 
 
 def alembic(options: DoctorOptions) -> str:
-    """Check alembic's settings, those of the table or those that the finder reads; raises BadInputError for what is in the way."""
+    """Check alembic's settings, from [tool.slipway] or found by the finder. Raise BadInputError with all obstacles."""
     read = options.settings()
     if read and (options.folder / read.migrations.config).is_file():
         return read.migrations.config

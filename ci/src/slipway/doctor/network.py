@@ -22,13 +22,16 @@ _SIGN_IN = "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACC
 
 
 def database(options: DoctorOptions) -> str:
-    """Return the server's version, asked with psql, because slipway has no driver of its own; raises BadInputError, RefusedError."""
+    """Return the server's version.
+
+    It is read with psql, because slipway has no driver of its own. Raise BadInputError or RefusedError when this fails.
+    """
     if options.database_url is None:
         raise SkippedError("no server to check", "pass one with --database-url if the gate should use it")
     url, password = _apart(options.database_url)
     psql = _psql()
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    # Every process can read arguments, only this user's processes can read variables.
+    # Every process can read arguments, but only this user's processes can read variables.
     secret = {"PGPASSWORD": password} if password else {}
     version = output_of(
         [psql, "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--command", "SHOW server_version", url],
@@ -39,7 +42,7 @@ def database(options: DoctorOptions) -> str:
 
 
 def _psql() -> str:
-    """Return the psql on PATH, or the one in the wheel."""
+    """Return the path of psql: on PATH, or in the wheel."""
     found = shutil.which("psql")
     with suppress(BadInputError):
         found = found or str(binaries.find(None).directory / "psql")
@@ -49,7 +52,7 @@ def _psql() -> str:
 
 
 def _apart(url: str) -> tuple[str, str]:
-    """Split a URL into itself without the password, and the password; raises BadInputError, which never repeats the URL."""
+    """Return a URL without its password, and the password. Raise BadInputError, whose text never contains the URL."""
     if not _whole(url):
         raise BadInputError(
             "the database's URL cannot be read",
@@ -65,7 +68,10 @@ def _apart(url: str) -> tuple[str, str]:
 
 
 def _whole(url: str) -> bool:
-    """Return whether user and password are well delimited: a password with a slash would appear as a host."""
+    """Return whether user and password are correctly delimited.
+
+    A slash in a password would make a part of it look like a host.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -76,7 +82,7 @@ def _whole(url: str) -> bool:
 
 
 def registry(options: DoctorOptions) -> str:
-    """Check that every registry answers; raises RefusedError."""
+    """Check that every registry answers. Raise RefusedError when one does not."""
     options.check_online()
     hosts = sorted(_registries(options))
     silent = [f"{host} {problem}" for host in hosts if (problem := _problem(host))]
@@ -94,21 +100,24 @@ def _registries(options: DoctorOptions) -> set[str]:
 
 
 def _images(named: Mapping[str, str | None]) -> Iterator[str]:
-    """Yield the images in the settings, or the pinned ones; those are read as data, since doctor must not import the graph."""
+    """Yield the images in the settings, or the pinned ones.
+
+    These are read as data, because doctor must not import the room graph.
+    """
     for pinned in (files(slipway) / "graph/images").iterdir():
         other = named.get(pinned.name.partition("-")[0])
         yield other or (pinned / "Dockerfile").read_text(encoding="utf-8").split()[1]
 
 
 def _registry(image: str) -> str:
-    """Return the host of a reference: its first part if it has a dot or a port, as in Docker."""
+    """Return the registry's host in an image reference: the first part if it has a dot or a port, as in Docker."""
     first, slash, _ = image.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
     return first if named and first != "docker.io" else _DOCKER_HUB
 
 
 def _problem(host: str) -> str | None:
-    """Return why a host is no registry; None if it is: it answers GET /v2/ with 200, or with 401 without a login."""
+    """Return why a host is no registry; None when it answers GET /v2/ with 200, or with 401 because there is no login."""
     import httpx
 
     scheme = "http" if host.partition(":")[0] in {"localhost", "127.0.0.1"} else "https"
@@ -120,9 +129,9 @@ def _problem(host: str) -> str | None:
 
 
 def credentials(options: DoctorOptions) -> str:
-    """Return the caller's ARN, with the credentials that boto3 finds; raises RefusedError.
+    """Return the ARN for the credentials that boto3 finds. Raise RefusedError when they are refused.
 
-    AWS's messages are not shown: they may repeat the signed request.
+    AWS's messages are not shown, because they may contain the signed request.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
@@ -136,7 +145,7 @@ def credentials(options: DoctorOptions) -> str:
     except ClientError as error:
         raise AwsRefusedError("sts", "get_caller_identity", {"Code": error.response["Error"].get("Code")}) from error
     except (BotoCoreError, ResponseParserError, ValueError, KeyError) as error:
-        # A ValueError is a malformed URL, a KeyError an answer that AWS would not give.
+        # A ValueError means a malformed URL, a KeyError an answer that is not AWS's.
         raise RefusedError(
             f"AWS cannot be reached ({type(error).__name__})", "`aws sts get-caller-identity` says more"
         ) from error

@@ -1,1 +1,4 @@
-"""The Dagger objects besides the main one, and what all of them share. Nothing heavy is imported at the top: see main.py."""
+"""The Dagger objects besides the main one, and the code that they share.
+
+Nothing heavy is imported at the top; main.py explains why.
+"""

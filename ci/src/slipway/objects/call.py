@@ -26,16 +26,17 @@ R = TypeVar("R")
 class Opened(Protocol):
     """An environment that the caller has opened: its name is an argument of the commands."""
 
-    path: str  # of the service
+    path: str  # the service's path
     credentials: dagger.Secret | None
-    endpoint: dagger.Service | None  # of the simulator, instead of AWS
+    endpoint: dagger.Service | None  # the simulator, instead of AWS
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """The caller of a command: one call of a Dagger function.
+    """The caller of a command in Dagger: one call of a function.
 
-    `opened` and `ws` are None for a command that needs no environment; `starts` is whether the preflight starts the release.
+    - opened, ws: None for a command that needs no environment.
+    - starts: whether the preflight starts the release.
     """
 
     opened: Opened | None = None
@@ -43,7 +44,7 @@ class Call:
     starts: bool = True
 
     async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
-        """Run a command; with `red` raise FunctionError if its exit code is not 0."""
+        """Run a command. With `red`, raise FunctionError when its exit code is not 0."""
         command = named(name, FUNCTIONS)
         assert command.run is not None
         call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
@@ -95,7 +96,8 @@ class Call:
         from importlib import import_module
         from threading import Thread
 
-        Thread(target=import_module, args=["boto3.session"]).start()  # it takes 0.3 s, and the engine's answers as long
+        # import boto3 now: this takes 0.3 s, as long as the engine takes to answer
+        Thread(target=import_module, args=["boto3.session"]).start()
         from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.opened is not None
@@ -132,7 +134,7 @@ async def keys_of(credentials: dagger.Secret | None) -> "Keys | None":
 
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
-    """Return the environment with the runner "direct" in a container of the engine instead of on this machine."""
+    """Return the environment. Its runner "direct" works in a container of the engine instead of on this machine."""
     from slipway.graph.migration import runner_at
     from slipway.settings import RunnerKind
 

@@ -1,6 +1,7 @@
-"""Faster versions of three functions of dagger-io's client, without repeated work: registration, and so every call, takes a third of the time.
+"""Faster versions of three functions in dagger-io's client.
 
-Importing this module installs them. They are those of dagger-io 0.21.11, which the lock pins.
+With them, registration and every call take a third of the time.
+Importing this module installs them. They are made for dagger-io 0.21.11, which the lock pins.
 """
 
 import asyncio
@@ -17,7 +18,10 @@ _PRIMITIVE = (str, bool, int, type(None))
 
 
 class Converter:
-    """The converter of a query's context. To make one takes longer than a step of a query; only objects in an answer need their own."""
+    """The converter of a query's context.
+
+    Creating one takes longer than a step of a query, so only answers with objects get their own.
+    """
 
     def __init__(self, context: core.Context) -> None:
         self._context = context
@@ -28,9 +32,10 @@ class Converter:
 
 
 class Definitions:
-    """The ids of types and functions, with one query for all that are awaited at a time.
+    """The ids of types and functions. One query reads all ids for which tasks are waiting.
 
-    The registration of the module needs 170 ids of 70 definitions; a query for each would take longer than the rest of it.
+    The registration of the module needs 170 ids of 70 definitions. A query for each would take longer than everything
+    else.
     """
 
     def __init__(self) -> None:
@@ -50,7 +55,7 @@ class Definitions:
         return await answer
 
     async def _ask(self) -> None:
-        """Query all awaited ids at once, also those that other tasks await."""
+        """Query the ids for which any task is waiting."""
         await asyncio.sleep(0)
         waiting, self._waiting = self._waiting, []
         try:

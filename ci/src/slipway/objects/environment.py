@@ -1,4 +1,7 @@
-"""The Dagger object of one environment: a function for each command that changes or reads AWS, whose arguments are the command's flags."""
+"""The Dagger object of one environment.
+
+It has a function for each command that uses AWS, with the command's flags as arguments.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -30,7 +33,7 @@ def _parameter(flag: Flag) -> inspect.Parameter:
 
 
 def _with_flags(command: Command) -> Callable[[F], F]:
-    """Make a Dagger function that takes a workspace and the flags of a command."""
+    """Return a decorator that makes a Dagger function with a workspace and a command's flags as arguments."""
 
     def make(method: F) -> F:
         own = inspect.signature(method)
@@ -48,7 +51,7 @@ def _with_flags(command: Command) -> Callable[[F], F]:
 
 
 def _text_of(command: Command) -> Any:
-    """Make the Dagger function of a command, which returns its text."""
+    """Return the Dagger function of a command, which returns the command's text."""
     place = next(flag.key for flag in command.flags if flag.name in ("environment", "from"))
 
     @_with_flags(command)

@@ -1,4 +1,4 @@
-"""Dagger objects that are red by themselves: the verdicts of the gate and of the rehearsal."""
+"""Dagger objects for the verdicts of the gate and the rehearsal, whose calls fail after a failure."""
 
 import dataclasses
 import re
@@ -23,8 +23,10 @@ _RED = ("refused", "failed")
 
 @dataclasses.dataclass
 class _Verdict:
-    """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green.
+    """A verdict.
 
+    A call that ends at this object selects `sync`, which fails when the verdict is red. Other fields and functions do
+    not fail.
     As on the command line, a gate that executed nothing has not passed, but is not red.
     """
 
@@ -36,11 +38,14 @@ class _Verdict:
     @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")
     async def sync(self) -> str:
         self.answer()
-        # Of an object the CLI prints an id, and on a terminal the steps at the top, such as this one.
+        # For an object the CLI prints an id and, on a terminal, its top steps, such as this one.
         return await dag.directory().with_new_file("verdict", self.summary.splitlines()[-1]).id()
 
     def shown(self, name: str) -> Self:
-        """Report the last line as a test, which Dagger's CLI shows at the end of a call; print the other lines unless `sync` fails with them."""
+        """Report the last line as a test, which Dagger's CLI shows at the end of a call.
+
+        Print the other lines unless `sync` will fail with them.
+        """
         from dagger.telemetry import get_tracer
 
         if not self.red:
@@ -59,7 +64,7 @@ class _Verdict:
         return self.verdict in _RED
 
     def answer(self) -> str:
-        """Return the summary; raises FunctionError if the verdict is red."""
+        """Return the summary. Raise FunctionError when the verdict is red."""
         if self.red:
             raise FunctionError(self.summary)
         return self.summary

@@ -1,7 +1,8 @@
-"""Artifacts of the OCI image specification 1.1, named by digest, and two kinds of our own: bills of materials and source trees.
+"""Artifacts of the OCI image specification 1.1, named by digest, including two kinds of slipway: bills of materials and source trees.
 
-A source tree is a release without a container engine. One layer contains the files, the config the start command. Equal commits give
-equal bytes: names are sorted, owners and modes are normalised, the only time is the commit's.
+A source tree is a release without a container engine. Its only layer contains the files, its config the start command.
+Equal commits give equal bytes: names are sorted, owners and modes are normalised, and the only time is that of the
+commit.
 """
 
 import gzip
@@ -25,11 +26,11 @@ SBOM = "application/vnd.cyclonedx+json"
 TREE = "application/vnd.slipway.tree.v1"
 _TREE_CONFIG = "application/vnd.slipway.tree.config.v1+json"
 _TREE_LAYER = "application/vnd.slipway.tree.layer.v1.tar+gzip"
-_MOST_BYTES = 2**30  # of the files of a layer: some kilobytes of gzip can fill a disk
+_MOST_BYTES = 2**30  # for all files of a layer, because some kilobytes of gzip can fill a disk
 
 
 def digest_of(content: bytes) -> str:
-    """Return `sha256:` and 64 hexadecimal digits; a manifest's digest is that of its bytes."""
+    """Return `sha256:` and 64 hexadecimal digits. A manifest's digest is that of its bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -48,23 +49,23 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
 
 
-EMPTY = Blob("application/vnd.oci.empty.v1+json", b"{}")  # the config of an artifact that has none
+EMPTY = Blob("application/vnd.oci.empty.v1+json", b"{}")  # the config of an artifact without one
 
 
 def canonical(value: object) -> bytes:
-    """Encode JSON canonically, so that equal content has an equal digest."""
+    """Encode JSON in canonical form, so that equal content has an equal digest."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A manifest with the blobs that it refers to."""
+    """A manifest, with the blobs to which it refers."""
 
-    kind: str  # its artifactType
+    kind: str  # the manifest's artifactType
     config: Blob
     layers: tuple[Blob, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
-    subject: Mapping[str, Any] | None = None  # the descriptor of the image that it describes
+    subject: Mapping[str, Any] | None = None  # the descriptor of the image that the artifact describes
 
     def manifest(self) -> Blob:
         document = {
@@ -79,9 +80,9 @@ class Artifact:
 
 
 def normalised_sbom(text: str) -> bytes:
-    """Return a CycloneDX document without its serial number and time, which differ on every writing.
+    """Return a CycloneDX document without its serial number and time, which differ each time it is written.
 
-    Raises RefusedError when the text is not a CycloneDX document.
+    Raise RefusedError when the text is not a CycloneDX document.
     """
     try:
         document: dict[str, Any] = json.loads(text)
@@ -94,22 +95,22 @@ def normalised_sbom(text: str) -> bytes:
 
 
 def sbom_artifact(document: bytes, subject: dict[str, Any]) -> Artifact:
-    """Build the artifact that registries list among the referrers of the image `subject`."""
+    """Return the artifact with a bill of materials, which registries list among the referrers of the image `subject`."""
     return Artifact(kind=SBOM, config=EMPTY, layers=(Blob(SBOM, document),), annotations={}, subject=subject)
 
 
 @dataclass(frozen=True)
 class TreeConfig:
-    """How to start a tree."""
+    """The way to start a tree."""
 
     command: tuple[str, ...]
     port: int
-    variables: Mapping[str, str]  # those of the release, such as its git revision
+    variables: Mapping[str, str]  # the release's variables, such as its git revision
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a tree, by its path from the root; a link's content is its target."""
+    """A file of a tree, named relative to the tree. The content of a link is its target."""
 
     name: str
     content: bytes
@@ -118,7 +119,7 @@ class File:
 
 
 def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations: Mapping[str, str]) -> Artifact:
-    """Build the artifact; `committed` is the commit's time in seconds since 1970."""
+    """Return the artifact of a tree. `committed` is the commit's time in seconds since 1970."""
     layer = Blob(_TREE_LAYER, _tar(sorted(files, key=lambda file: file.name), committed))
     return Artifact(
         kind=TREE, config=Blob(_TREE_CONFIG, canonical(write(config))), layers=(layer,), annotations=annotations
@@ -126,7 +127,7 @@ def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations:
 
 
 def read_config(content: bytes, origin: str) -> TreeConfig:
-    """Read a config blob; raises BadInputError."""
+    """Read a config blob. Raise BadInputError when it has another form."""
     try:
         return read(TreeConfig, json.loads(content))
     except (ValueError, MismatchError) as error:
@@ -134,9 +135,10 @@ def read_config(content: bytes, origin: str) -> TreeConfig:
 
 
 def unpack(layer: bytes, folder: Path) -> None:
-    """Write the files of a layer below `folder`.
+    """Write the files of a layer into a folder.
 
-    Raises RefusedError for a name or link that leads out of the folder, for files of more than 1 GiB, and for bytes that are not a layer.
+    Raise RefusedError for a name or link that leads out of the folder, for files of more than 1 GiB, and for bytes that
+    are no layer.
     """
     root, links, total = folder.resolve(), [], 0
     try:
@@ -162,7 +164,7 @@ def unpack(layer: bytes, folder: Path) -> None:
 
 
 def _check_inside(path: Path, root: Path) -> None:
-    """Raise RefusedError if a path is outside of `root` after its symbolic links are resolved, as a write would."""
+    """Raise RefusedError when a path leads out of `root` after its symbolic links are resolved, as they are when it is written."""
     if not Path(os.path.realpath(path)).is_relative_to(root):
         raise RefusedError(
             f"the layer contains {os.path.relpath(path, root)!r}, which leads out of its folder",

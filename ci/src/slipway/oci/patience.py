@@ -1,4 +1,4 @@
-"""Patience with a network: idempotent work is repeated while the other side does not answer, for almost three minutes once it has answered."""
+"""Repetition of idempotent work while the other side does not answer: for almost three minutes, if it has answered before."""
 
 import asyncio
 import random
@@ -12,22 +12,24 @@ import anyio
 from slipway.errors import SlipwayError
 
 T = TypeVar("T")
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, times a jitter
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, multiplied by a jitter
 _JITTER = (0.75, 1.0)
-_AT_FIRST = 1.0  # the longest pause before the first answer: no network is reported in two seconds
-_LONGER = (16.0,) * 10  # and after those, once there was an answer: an outage of two minutes ends no deployment
-_MOST_SECONDS = 180.0  # of waiting for answers and of pauses, after which work is not begun again
-_SILENT_SECONDS = 2.0  # a shorter pause is not worth a line
-_UNANSWERED_SECONDS = 5.0  # without an answer; a person would wonder
+_AT_FIRST = 1.0  # the longest pause before the first answer, so that a missing network is reported in two seconds
+_LONGER = (16.0,) * 10  # further pauses once there was an answer, so that an outage of two minutes ends no deployment
+_MOST_SECONDS = 180.0  # for waiting and pauses together; after that, work is not tried again
+_SILENT_SECONDS = 2.0  # shorter pauses are not reported
+_UNANSWERED_SECONDS = 5.0  # waiting longer is reported
 
 
 @dataclass(kw_only=True)
 class Patience:
-    """The patience of one client. `unreached` is its error without a connection; `answered` becomes true with its first answer.
+    """The patience of one client.
 
-    `tell` receives a line before each longer pause: what the other side answers, and how long it is asked again; the first such line of a
-    call ends with what a person can do `meanwhile`, unless the caller itself waits no longer than a deadline. After `most`
-    seconds work is not begun again.
+    - unreached: the class of its errors without a connection.
+    - answered: becomes true with the first answer.
+    - tell: receives a line before each longer pause: the other side's answer, and how long work will be repeated. The
+      first of these lines ends with what a person can do `meanwhile`, unless the caller waits only until a deadline.
+    - most: seconds after which work is not tried again.
     """
 
     sleep: Callable[[float], Awaitable[None]]
@@ -37,7 +39,7 @@ class Patience:
     most: float = _MOST_SECONDS
 
     async def repeated(self, work: Callable[[], Awaitable[T]], is_temporary: Callable[[SlipwayError], bool]) -> T:
-        """Do work again after each error that is temporary; raises the last one."""
+        """Repeat work after each temporary error. Raise the last error."""
         pauses = [*_PAUSES, *(_LONGER if self.answered else ())]
         reported, began = False, anyio.current_time()
         while pauses:
@@ -56,7 +58,10 @@ class Patience:
 
     @contextmanager
     def reporting(self, what: str, most: float) -> Iterator[None]:
-        """Report a block that waits for an answer, once it has waited for some seconds; it waits for `most` at most."""
+        """Report a block that waits for an answer, after it has waited for some seconds.
+
+        `most` is how long it will wait.
+        """
         line = f"{what} for {_UNANSWERED_SECONDS:.0f} s; waiting for {most:.0f} s at most"
         report = asyncio.get_running_loop().call_later(_UNANSWERED_SECONDS, lambda: self.tell(line))
         try:

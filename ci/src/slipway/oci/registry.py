@@ -1,6 +1,7 @@
-"""A small registry client: push and pull by digest over the OCI distribution protocol.
+"""A small registry client that pushes and pulls by digest, with the OCI distribution protocol.
 
-Everything that it does is idempotent, and is repeated while the registry does not answer: for two minutes once it has answered.
+All of its operations are idempotent. They are repeated while the registry does not answer, for almost three minutes if
+it has answered before.
 """
 
 import json
@@ -29,7 +30,7 @@ _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
 
 @dataclass(frozen=True)
 class Login:
-    """Credentials of a registry; ECR issues a pair for twelve hours."""
+    """Credentials for a registry. ECR's are valid for twelve hours."""
 
     user: str
     password: str
@@ -39,7 +40,7 @@ class Login:
 
 
 class _SilentError(RefusedError):
-    """The registry does not answer, or answers that it cannot now."""
+    """The registry does not answer, or answers that it is temporarily unable to."""
 
 
 class Registry:
@@ -53,7 +54,7 @@ class Registry:
         self._patience = Patience(sleep=sleep, unreached=_SilentError)
 
     async def push(self, artifact: Artifact) -> str:
-        """Upload missing blobs, then the manifest; return its digest. Raises RefusedError."""
+        """Upload missing blobs, then the manifest. Return its digest. Raise RefusedError when the registry refuses."""
         for blob in (artifact.config, *artifact.layers):
             await self._repeated(partial(self._push_blob, blob))
         manifest = artifact.manifest()
@@ -62,9 +63,9 @@ class Registry:
         return manifest.digest
 
     async def manifest(self, digest: str) -> dict[str, Any]:
-        """Fetch and decode a manifest.
+        """Return a manifest as data.
 
-        Raises BadInputError when the digest does not exist, RefusedError when its content is not a manifest.
+        Raise BadInputError when the digest does not exist, RefusedError when its content is no manifest.
         """
         content = await self.manifest_content(digest)
         try:
@@ -80,13 +81,13 @@ class Registry:
         return document
 
     async def manifest_content(self, digest: str) -> bytes:
-        """Fetch the bytes of a manifest and verify their digest."""
+        """Return the bytes of a manifest after verifying their digest."""
         get = partial(self._send, "GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
         answer = await self._repeated(get)
         return _verified(answer.content, digest)
 
     async def blob(self, digest: str) -> bytes:
-        """Fetch the bytes of a blob; raises BadInputError when it does not exist."""
+        """Return the bytes of a blob. Raise BadInputError when it does not exist."""
         answer = await self._repeated(partial(self._send, "GET", f"blobs/{digest}"))
         return _verified(answer.content, digest)
 
@@ -152,14 +153,14 @@ async def opened(
 
 @cache
 def certificates() -> "ssl.SSLContext":
-    """Load the machine's certificates, once, because that takes 40 ms or more."""
+    """Return the machine's certificates. Load them only once, because that takes 40 ms or more."""
     import httpx
 
     return httpx.create_ssl_context()
 
 
 def _described(place: str) -> str:
-    """Turn `manifests/sha256:…` into `image sha256:…`."""
+    """Return words for a path: `image sha256:…` for `manifests/sha256:…`."""
     return place.replace("manifests/", "image ").replace("blobs/", "blob ")
 
 

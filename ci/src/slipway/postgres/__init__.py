@@ -1,1 +1,4 @@
-"""An ephemeral Postgres server: found on this machine, started from a cached data directory, deleted after use."""
+"""An ephemeral Postgres server.
+
+Its binaries are found on this machine, and its data directory is a cached one that is deleted after use.
+"""

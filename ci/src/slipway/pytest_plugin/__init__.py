@@ -1,14 +1,15 @@
-"""`pytest --slipway`: one test for each revision and check, and two for the history.
+"""`pytest --slipway`: one test for each check of each revision, and two for the whole history.
 
-The service's own Python lists the revisions and makes the proof, so both are right wherever pytest runs. It is pytest's Python when alembic is
-installed there, otherwise the one that `slipway gate` would use. The proof is made once per run, by the first of these tests; xdist's workers share it.
+The service's own Python lists the revisions and makes the proof, whatever Python runs pytest. It is pytest's Python
+when alembic is installed there, otherwise the one that `slipway gate` would use. The first of these tests makes the
+proof once per run, and xdist's workers share it.
 """
 
 from typing import Any
 
 import pytest
 
-# By their names after `--slipway`; those without a value are flags.
+# The options by their names after `--slipway`. Those without a value are flags.
 _OPTIONS: dict[str, tuple[str, str]] = {
     "": ("", "test the alembic migrations: a test for each revision and check"),
     "-record": ("FILE", "write the tests' database statements, for `slipway gate --statements` of the next release"),
@@ -38,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("slipway"):
-        from slipway.pytest_plugin.run import Run  # here, because every pytest loads this module
+        from slipway.pytest_plugin.run import Run  # imported here, because every pytest run loads this module
 
         config.pluginmanager.register(Run(config), "slipway-run")
     if file := config.getoption("slipway_record"):

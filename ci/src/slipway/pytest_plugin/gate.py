@@ -1,6 +1,6 @@
-"""The gate of a test run, executed once by one process, and the outcome of each test.
+"""The gate of a test run, which one process executes once, and the outcome of each test.
 
-A finding belongs to a check by the family of its rule; a check that did not run never passes.
+A finding belongs to a check by the family of its rule. A check that did not run never passes.
 """
 
 import fcntl
@@ -42,11 +42,11 @@ _UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T06", "T08"})
 
 
 class AlreadyReportedError(RefusedError):
-    """Another test of this run has reported why there is no proof."""
+    """Another test of this run has already reported why there is no proof."""
 
 
 def options_of(config: pytest.Config, here: Path) -> GateOptions:
-    """Return the options of a run of pytest; paths are relative to the folder in which it was started."""
+    """Return the gate's options from those of pytest. Paths are relative to the folder in which pytest was started."""
     source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
     allowed = config.getoption("slipway_allow_production_like")
     return GateOptions(
@@ -64,13 +64,13 @@ def options_of(config: pytest.Config, here: Path) -> GateOptions:
 
 
 def own_environment() -> Path | None:
-    """Return pytest's own environment when it is a service's, that is, when it has alembic."""
+    """Return pytest's own virtual environment if it is a service's, that is, if it has alembic."""
     here = Path(sys.prefix)
     return here if importlib.util.find_spec("alembic") and (here / "bin/python").exists() else None
 
 
 class Gate:
-    """The gate of a test run; `shared` is a folder of all its processes."""
+    """The gate of a test run. `shared` is a folder for all processes of the run."""
 
     def __init__(self, options: GateOptions, shared: Path) -> None:
         self.source = options.source
@@ -79,14 +79,17 @@ class Gate:
         self._proof: Proof | None = None
 
     def listing(self) -> Listing:
-        """List the revisions; raises SlipwayError."""
+        """List the revisions. Raise SlipwayError when they cannot be read."""
         from slipway.local.gate import revisions
 
         text, _ = once(self._shared / "listing.json", partial(_answer, revisions, self._options))
         return _read(Listing, text)
 
     def proof(self) -> Proof:
-        """Return the proof; raises SlipwayError in the first test of a run, and AlreadyReportedError to the others."""
+        """Return the proof.
+
+        Without one, raise SlipwayError in the first test of a run, and AlreadyReportedError in the others.
+        """
         from slipway.local.gate import gate
 
         if self._proof is None:
@@ -99,7 +102,7 @@ class Gate:
 
 
 def once(file: Path, make: Callable[[], str]) -> tuple[str, bool]:
-    """Return the text of a file and whether this call made it: the first process makes it, the others wait."""
+    """Return the text of a file, and whether this call made it. The first process makes it, and the others wait."""
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
@@ -126,7 +129,10 @@ def _read(kind: type[T], text: str) -> T:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The outcome of a test: failed with failures, skipped with a reason, otherwise passed. Remarks fail no test."""
+    """The outcome of a test: failed with failures, skipped with a reason, otherwise passed.
+
+    Remarks do not make a test fail.
+    """
 
     failures: tuple[Finding, ...]
     reason: str | None
@@ -138,12 +144,12 @@ class Judgement:
 
 
 def check_of(rule: str) -> str:
-    """Return the check of a rule; one of an unknown family concerns the history."""
+    """Return the check to which a rule belongs; the history's for an unknown family."""
     return next((check for start, check in _FAMILIES.items() if rule.startswith(start)), GRAPH)
 
 
 def judge(proof: Proof, check: str, revision: str | None = None) -> Judgement:
-    """Return the outcome of a check of one revision, or of the history."""
+    """Return the outcome of a check, for one revision or for the history."""
     findings = [
         finding
         for finding in proof.findings

@@ -1,7 +1,7 @@
-"""`pytest --slipway-record=FILE`: the database statements of this release's tests, for the gate of the next one.
+"""`pytest --slipway-record=FILE`: record the database statements of this release's tests, which the gate replays for the next release.
 
-Statements of every engine of the process are recorded, each with its first parameters as literals. Changes of the schema and queries of the
-catalogs are omitted.
+Statements of every engine in the process are recorded, each with its first parameters as literals. Changes of the
+schema and queries of the catalogs are left out.
 """
 
 import re
@@ -22,18 +22,18 @@ from slipway.records.gate import Previous, Recorded
 _RECORDED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
 _CATALOGS = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")
 _VALUE = re.compile(r"'(?:[^']|'')*'|\bNULL\b")
-_REVISIONS = "alembic/runtime/migration.py"  # statements below it come from a revision
+_REVISIONS = "alembic/runtime/migration.py"  # a statement with this file in its stack belongs to a revision
 _WORKER = "slipway_recorded"
 
 
 class Recording:
-    """Hooks of one process; xdist's workers send their statements to the process that writes the file."""
+    """Hooks of one process. xdist's workers send their statements to the process that writes the file."""
 
     def __init__(self, file: Path, root: Path, workeroutput: dict[str, Any] | None) -> None:
         self._file = file
         self._root = root
         self._workeroutput = workeroutput
-        self._statements: dict[str, Recorded] = {}  # by the statement with its placeholders
+        self._statements: dict[str, Recorded] = {}  # by the statement with placeholders
         event.listen(Engine, "before_cursor_execute", self._record)
 
     def pytest_sessionfinish(self) -> None:
@@ -63,7 +63,7 @@ class Recording:
             self._statements[sql] = Recorded(" ".join(written.split()), self._place(frames))
 
     def _place(self, frames: Sequence[tuple[str, int]]) -> str:
-        """Return the innermost line of the service's own code, which async drivers hide."""
+        """Return the innermost line in the service's own code. Async drivers hide it from the stack."""
         for file, line in frames:
             path = Path(file)
             if path.is_relative_to(self._root) and not {"site-packages", "tests"}.intersection(path.parts):

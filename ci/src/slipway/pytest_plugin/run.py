@@ -30,9 +30,9 @@ _SHARED = "slipway_shared"
 
 
 class Migrations(pytest.Collector):
-    """The whole history; no file to pytest, so that `--lf` collects it whichever files failed.
+    """The tests of the whole history. pytest does not take them for a file, so `--lf` always collects them.
 
-    `chosen` are the node ids on the command line; without any, all tests run.
+    `chosen` are the node ids on the command line. Without any, all tests run.
     """
 
     def __init__(self, *, gate: Gate, chosen: tuple[str, ...], **of_node: Any) -> None:
@@ -60,7 +60,7 @@ class Migrations(pytest.Collector):
         yield from filter(self.wants, children)
 
     def wants(self, node: pytest.Item | pytest.Collector) -> bool:
-        """Whether a node is chosen, or is above or below a chosen one."""
+        """Return whether a node is chosen, or is above or below a chosen one."""
         mine = f"{node.nodeid}::"
         return not self._chosen or any(
             mine.startswith(f"{name}::") or f"{name}::".startswith(mine) for name in self._chosen
@@ -68,7 +68,7 @@ class Migrations(pytest.Collector):
 
 
 class Revision(pytest.Collector):
-    """One revision, named by its id and its file."""
+    """The tests of one revision, with a name from its id and file."""
 
     parent: Migrations
 
@@ -78,7 +78,7 @@ class Revision(pytest.Collector):
         self._listed = listed
 
     def collect(self) -> Iterator["Check"]:
-        """The gate only upgrades an old revision."""
+        """Yield the checks of the revision. An old revision is only upgraded."""
         for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP,):
             made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
             if self.parent.wants(made):
@@ -95,7 +95,7 @@ class Check(pytest.Item):
         self._failures: tuple[Finding, ...] = ()
 
     def setup(self) -> None:
-        """Wait for the proof; without one the first test is an error, and no revision fails."""
+        """Wait for the proof. Without one, the first test fails with the error and the others are skipped."""
         try:
             self._gate.proof()
         except AlreadyReportedError as error:
@@ -114,7 +114,7 @@ class Check(pytest.Item):
             pytest.skip(judgement.reason)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show the findings as text, at the place of the first, for editors and annotations of pull requests."""
+        """Show the findings as text at the place of the first one, for editors and annotations in pull requests."""
         shown = super().repr_failure(excinfo, style)
         place = next((each for each in self._failures if each.file), None)
         if place and place.file and (crash := getattr(shown, "reprcrash", None)):
@@ -127,13 +127,16 @@ class Check(pytest.Item):
 
 
 def name_of(listed: Listed) -> str:
-    """Return the stem of the file, with the id before it unless it contains the id, as alembic's default does."""
+    """Return the name of the file without its ending. Put the id before it, unless the name contains the id."""
     stem = PurePath(listed.file).stem
     return stem if listed.id in stem else f"{listed.id}_{stem}"
 
 
 class Run:
-    """The plugin's hooks. Each worker of xdist has its own; the first process tells it the folder into which the gate wrote its results."""
+    """The plugin's hooks.
+
+    Each worker of xdist has its own. The first process sends them the folder with the gate's results.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{NAME}: proves migrations; enabled by --slipway")
@@ -145,7 +148,7 @@ class Run:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Called by xdist before it starts a worker."""
+        """Send the folder to a worker that xdist is about to start."""
         node.workerinput[_SHARED] = self._shared
 
     @pytest.hookimpl(wrapper=True)
@@ -162,7 +165,7 @@ class Run:
         return report
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the remarks of passed and skipped tests; a failed test has them in its own report."""
+        """Print the remarks of passed and skipped tests. A failed test shows its remarks in its own report."""
         reports = [report for name in ("passed", "skipped") for report in terminalreporter.getreports(name)]
         remarks = [
             (report.nodeid, text)
@@ -188,5 +191,5 @@ def _shared_folder(config: pytest.Config) -> str:
 
 
 def _is_ours(argument: str, here: Path) -> bool:
-    """Whether an argument names tests of ours; a folder of that name takes precedence."""
+    """Return whether an argument names slipway's tests. A folder with that name takes precedence."""
     return argument.startswith(f"{NAME}::") or (argument == NAME and not (here / NAME).exists())

@@ -1,1 +1,1 @@
-"""Source: commits of the service's git repository, and its migrations at the ref of `--since`."""
+"""The service's git repository: its commits, and its migrations at the ref of `--since`."""

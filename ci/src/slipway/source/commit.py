@@ -20,7 +20,7 @@ _LONGEST_TEXT: Final = 2_000_000  # bytes, enough for a long lock
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as the service's part of a repository."""
+    """A commit and the service's folder in it."""
 
     folder: Path  # the service's folder in the repository
     revision: str
@@ -28,7 +28,7 @@ class Commit:
     subject: str
 
     def files(self) -> "Iterator[File]":
-        """Yield the files below `folder`, as `git archive` does."""
+        """Yield the files below `folder` that `git archive` would contain."""
         from slipway.oci.artifact import File
 
         with archive_at(self.folder, self.revision) as archive:
@@ -48,11 +48,11 @@ class Commit:
         return {name.removeprefix("./"): content.decode(errors="replace") for name, content in small}
 
     def text(self, name: str) -> str:
-        """Return the text of a file; raises BadInputError when it does not exist."""
+        """Return the text of a file. Raise BadInputError when it does not exist."""
         return git(self.folder, ["show", f"{self.revision}:./{name}"]).decode()
 
     def above(self, name: str) -> str | None:
-        """Find the nearest file of this name in the parent folders, as `../name`; None without one in the repository."""
+        """Return the path of the nearest file with this name in the parent folders, as `../name`; None when the repository has none."""
         depth = git(self.folder, ["rev-parse", "--show-prefix"]).decode().strip().count("/")
         outside = ("../" * up + name for up in range(1, depth + 1))
         return next(
@@ -61,14 +61,14 @@ class Commit:
 
 
 def folder_of(source: Path) -> Path:
-    """Return the service's folder; raises BadInputError if it does not exist."""
+    """Return the service's folder. Raise BadInputError when it does not exist."""
     if not source.is_dir():
         raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
     return source.resolve()
 
 
 def commit_at(folder: Path) -> Commit:
-    """Read the newest commit of the repository around a folder; raises BadInputError."""
+    """Read the newest commit of the repository around a folder. Raise BadInputError when there is none."""
     show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
     shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
@@ -77,7 +77,10 @@ def commit_at(folder: Path) -> Commit:
 
 @contextmanager
 def archive_at(folder: Path, commit: str) -> "Iterator[tarfile.TarFile]":
-    """Open an archive of the files below a folder at a commit (export-ignore is honoured); raises BadInputError."""
+    """Open an archive of the files below a folder at a commit, without those marked export-ignore.
+
+    Raise BadInputError when git fails.
+    """
     import tarfile
 
     packed = git(folder, ["archive", "--format=tar", commit, "."])

@@ -1,4 +1,4 @@
-"""Run git in a folder, and say what failed."""
+"""Run git in a folder, and report its errors."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _REFETCH: Final = (
 
 
 class GitError(BadInputError):
-    """git ended with an exit status other than 0; the next step is its message."""
+    """git has ended with an exit status other than 0. The next step is git's message."""
 
     def __init__(self, what: str, next_step: str, *, status: int) -> None:
         super().__init__(what, next_step)
@@ -24,11 +24,11 @@ class GitError(BadInputError):
 
 
 class MissingObjectError(GitError):
-    """The clone is partial: it lacks an object that git needs."""
+    """The clone is partial and lacks an object that git needs."""
 
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
-    """Run git in a folder and return its output; raises GitError, or BadInputError without git."""
+    """Run git in a folder and return its output. Raise GitError when it fails, BadInputError when there is no git."""
     environment = _outside_of_hooks(os.environ) if variables is None else variables
     try:
         done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
@@ -50,6 +50,9 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
 
 
 def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
-    """Remove what git sets for its hooks: in a linked worktree, every folder would be the top of the repository."""
+    """Remove the variables that git sets for its hooks.
+
+    In a linked worktree they would make every folder the top of the repository.
+    """
     of_hooks = () if "GIT_WORK_TREE" in variables else ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
     return {name: value for name, value in variables.items() if name not in of_hooks}

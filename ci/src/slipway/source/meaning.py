@@ -1,20 +1,21 @@
-"""The effect of a revision's code, apart from its layout and comments."""
+"""The meaning of a revision's code, without layout and comments."""
 
 import ast
 import warnings
 
 
 def meaning(source: bytes) -> str | bytes:
-    """Reduce code to its syntax tree, without comments, docstrings, annotations and layout."""
+    """Return the syntax tree of code as text, without comments, docstrings, annotations and layout."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # about invalid escapes, which concern the service
+        # warnings about invalid escapes are for the service's developers
+        with warnings.catch_warnings(action="ignore"):
             return ast.dump(_WithoutWords().visit(ast.parse(source)))
-    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
+    except (SyntaxError, ValueError):  # the code uses syntax of a newer Python
         return source
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Removes what has no effect when a revision runs."""
+    """A transformer that removes everything without effect when a revision runs."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)

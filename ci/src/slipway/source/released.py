@@ -21,12 +21,12 @@ _DEFAULT_BRANCHES = (
     *(f"{place}/{name}" for name in _DEFAULT_NAMES for place in ("refs/remotes/origin", "refs/heads")),
 )
 _CURRENT_SECONDS: Final = 366 * 86_400
-_MARK = b"down_revision"  # alembic needs it in every revision's file
+_MARK = b"down_revision"  # alembic needs this word in every revision's file
 _LIST = ("ls-tree", "-r", "-z", "--name-only")
 
 
 class _ShallowError(BadInputError):
-    """The clone is shallow, and lacks a commit that is needed."""
+    """The clone is shallow and lacks a commit that is needed."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class _ShallowError(BadInputError):
 def released(folder: Path, name: str) -> Since:
     """Read the service's migrations at a branch, tag or commit, or at the `merge-base` with the default branch.
 
-    Raises BadInputError.
+    Raise BadInputError when git cannot resolve the name.
     """
     commit = _commit_named(folder, name)
     files = _names(git(folder, [*_LIST, commit]))
@@ -61,7 +61,10 @@ def released(folder: Path, name: str) -> Since:
 
 
 def changed_files(repository: Path, name: str) -> set[str]:
-    """Return the files that differ from a git ref or the `merge-base`, untracked ones too, relative to the repository; raises BadInputError."""
+    """Return the files that differ from a git ref or the `merge-base`, including untracked ones, relative to the repository.
+
+    Raise BadInputError when git cannot compare.
+    """
     commit = _commit_named(repository, name)
     listed = git(repository, ["diff", "--name-only", "--no-renames", "-z", commit])
     listed += git(repository, ["ls-files", "--others", "--exclude-standard", "-z"])
@@ -69,11 +72,11 @@ def changed_files(repository: Path, name: str) -> set[str]:
 
 
 def unreleased(folder: Path, start_after: str | None = None) -> Since:
-    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release within a year.
+    """Return the state with which a pull request's revisions are compared: the default branch, otherwise the newest release tag of the last year.
 
-    A branch without revisions of its own has none to test, and neither has a history whose head is `start_after`, whatever a tag lacks.
-    On the default branch, when the tag has every revision too, only the newest one is tested. Raises BadInputError in a shallow clone
-    without the default branch.
+    A branch without revisions of its own has none to test. Neither has a history whose head is `start_after`, even if a
+    tag lacks revisions. On the default branch, when the tag has every revision, only the newest revision is tested.
+    Raise BadInputError in a shallow clone without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -105,7 +108,10 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
 
 
 def _newest_tag(folder: Path) -> str:
-    """Return the newest tag of a release; raises BadInputError without one from the year before HEAD: an older one is not what runs today."""
+    """Return the newest release tag.
+
+    Raise BadInputError when it is more than a year older than HEAD, because it is then probably not live.
+    """
     name = git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
     dates = git(folder, ["log", "--no-walk=unsorted", "--format=%ct", f"{name}^{{commit}}", "HEAD"]).split()
     if int(dates[-1]) - int(dates[0]) > _CURRENT_SECONDS:
@@ -114,7 +120,7 @@ def _newest_tag(folder: Path) -> str:
 
 
 def _spoken(folder: Path, name: str, tip: str) -> str:
-    """Return the name of what the work tree is compared with, such as `origin/main`."""
+    """Return the name of the state with which the work tree is compared, such as `origin/main`."""
     if name != MERGE_BASE:
         return name
     with suppress(BadInputError):
@@ -123,7 +129,7 @@ def _spoken(folder: Path, name: str, tip: str) -> str:
 
 
 def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
-    """Return the commit before the one that added the newest revision, HEAD when none has added it yet."""
+    """Return the commit before the one that added the newest revision; HEAD when that revision is not committed."""
     newest = [each.file for each in heads(revisions.values())]
     with suppress(BadInputError):
         added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *newest]).decode().strip()
@@ -132,28 +138,28 @@ def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
 
 
 def _revisions_in(folder: Path, commit: str, files: set[str]) -> dict[str, tuple[bytes, Other]]:
-    """Return the source and the revision of those files that hold one at a commit."""
+    """Return, for those of the files that contain a revision at a commit, the source and the revision."""
     sources = {file: _blob(folder, commit, file) for file in sorted(files & _marked(folder, commit))}
     parsed = {file: (source, _revision(source, file)) for file, source in sources.items()}
     return {file: (source, revision) for file, (source, revision) in parsed.items() if revision}
 
 
 def _moved(folder: Path, files: set[str], before: Mapping[str, tuple[bytes, Other]]) -> dict[str, str]:
-    """Return the new files with the id of a changed revision, each with the file that the revision was in."""
+    """Return the new files that contain a changed revision under its old id, each with the revision's earlier file."""
     was_in = {revision.id: file for file, (_, revision) in before.items()}
     revisions = _revisions_here(folder) if was_in else {}
     return {file: was_in[each.id] for file, each in revisions.items() if file not in files and each.id in was_in}
 
 
 def _revisions_here(folder: Path) -> dict[str, Other]:
-    """Return the revisions of the work tree by their files, tracked or not."""
+    """Return the revisions in the work tree by their files, including untracked files."""
     found = {file: folder / file for file in sorted(_marked(folder))}
     parsed = {file: _revision(path.read_bytes(), file) for file, path in found.items() if path.is_file()}
     return {file: revision for file, revision in parsed.items() if revision}
 
 
 def _marked(folder: Path, commit: str | None = None) -> set[str]:
-    """Return the Python files that may hold a revision, at a commit or in the work tree."""
+    """Return the Python files that may contain a revision, at a commit or in the work tree."""
     search = ["grep", "-lz", "--text", "--fixed-strings", *([] if commit else ["--untracked"]), _MARK.decode()]
     try:
         found = git(folder, [*search, *([commit] if commit else []), "--", "*.py"])
@@ -169,7 +175,7 @@ def _blob(folder: Path, commit: str, file: str) -> bytes:
 
 
 def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:
-    """Return the branch to be merged with, and the revisions added there since it and HEAD diverged."""
+    """Return the branch to be merged into, and the revisions that it got after HEAD diverged from it."""
     tip = _default_branch(folder) if name == MERGE_BASE else name
     try:
         base = git(folder, ["merge-base", "HEAD", tip or ""]).decode().strip()
@@ -183,7 +189,7 @@ def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, 
 
 
 def _revision(source: bytes, file: str) -> Other | None:
-    """Parse the revision in a file without running it; None unless it is written as alembic does."""
+    """Parse the revision in a file without running it. Return None when it does not have alembic's form."""
     try:
         return revision_in(ast.parse(source), file) if _MARK in source else None
     except (SyntaxError, ValueError):
@@ -200,7 +206,10 @@ def _is_shallow(folder: Path) -> bool:
 
 
 def _commit_named(folder: Path, name: str) -> str:
-    """Return the commit of a git ref, or of the `merge-base` with the default branch; raises BadInputError."""
+    """Return the commit of a git ref, or of the `merge-base` with the default branch.
+
+    Raise BadInputError when there is none.
+    """
     shallow = _is_shallow(folder)
     commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
     if commit is None:
@@ -245,7 +254,7 @@ def _names(listed: bytes) -> set[str]:
 
 
 def _is_edited(folder: Path, commit: str, file: str) -> bool:
-    """Return whether a revision's code changed; the graph's own rules report a deleted one."""
+    """Return whether a revision's code has changed. Deleted revisions are reported by the rules of the graph."""
     path = folder / file
     if not path.is_file() or _MARK not in (now := path.read_bytes()):
         return False

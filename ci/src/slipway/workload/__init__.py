@@ -1,1 +1,1 @@
-"""Workloads: running services, as processes or containers, with their environments and health checks."""
+"""Workloads: running instances of a service, as processes or containers, with their virtual environments and health checks."""

@@ -1,4 +1,4 @@
-"""A service's virtual environment, created by uv from the service's lock and cached under the lock's hash."""
+"""A service's virtual environment. uv creates it from the service's lock; it is cached under a hash of the lock."""
 
 import fcntl
 import hashlib
@@ -43,29 +43,29 @@ from slipway.workload.python import (
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DEPENDENCIES = ("requires-python", "dependencies", "optional-dependencies")
 _METADATA = ("name", "version", "dynamic", "scripts", "gui-scripts", "entry-points")
-# uv.lock repeats the project's own version, which changes with each release.
+# uv.lock contains the project's own version, which changes with each release.
 _OWN_VERSION = re.compile(rb'^version = .*\n(?=source = \{ (?:editable|virtual) = "\." \})', re.MULTILINE)
-_DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
+_DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # uv draws these characters before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-e|--editable\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 _INCLUDED = re.compile(r"^\s*(?:-[rc]|--(?:requirement|constraint)\b)[ =]*(\S+)", re.MULTILINE)
-# In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
+# The form of uv.lock, which only uv writes. tomllib would add a quarter of a second to each start of an instance.
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
-# Projects of other tools are imported from their sources: their build backends may be too old to build them.
+# Projects of other tools are imported from their sources, because their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
 _FROM_GIT = re.compile(
     r"""(?:\bgit\+|\bgit = ")((?:\w+://)?(?:[^/@\s`"]*@)?[^@?#;\s`"]+)"""
-)  # in requirements, in uv.lock, and as uv prints it
+)  # the forms of requirements, of uv.lock, and of uv's output
 _UNREACHED = re.compile(r"unable to access '([^']+?)/?'")
 _GIT_SECONDS = 20
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
-# Said about an interpreter; the second form names the archive that could not be downloaded.
+# uv's error about a missing interpreter. The second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
     r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
 )
-# Source distributions of before 2026 may build with a module that setuptools 82 has removed.
+# Source distributions from before 2026 may need a module that setuptools 82 has removed.
 _NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
 _OLDER_SETUPTOOLS = "setuptools<82\n"
-# For backends that read a version from git, which an unpacked release has not.
+# For build backends that read a version from git, which an unpacked release lacks.
 _WITHOUT_GIT = MappingProxyType(
     dict.fromkeys(
         (
@@ -77,13 +77,14 @@ _WITHOUT_GIT = MappingProxyType(
         "0",
     )
 )
-_OF_ANOTHER = ("UV_PYTHON", "UV_PROJECT", "VIRTUAL_ENV")  # slipway's environment, not the service's
+# they describe slipway's virtual environment, not the service's
+_OF_ANOTHER = ("UV_PYTHON", "UV_PROJECT", "VIRTUAL_ENV")
 _PLAIN = re.compile(r"\w[\w.+-]*", re.ASCII)
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 
 
 class UnbuiltError(BadInputError):
-    """Packages that do not build on this machine, each with its cause."""
+    """Packages that do not build on this machine, each with the cause."""
 
     def __init__(self, causes: Mapping[str, str]) -> None:
         what = "; ".join(
@@ -96,11 +97,11 @@ class UnbuiltError(BadInputError):
 
 
 class MissingPythonError(BadInputError):
-    """A version of Python that is neither on this machine nor can be downloaded."""
+    """A version of Python that this machine lacks and that cannot be downloaded."""
 
 
 class UnfetchedError(BadInputError):
-    """Dependencies from git that this machine cannot fetch."""
+    """Git dependencies that this machine cannot fetch."""
 
     def __init__(self, addresses: Sequence[str], cause: str) -> None:
         remedy = "give git on this machine access to {}, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
@@ -112,9 +113,10 @@ class UnfetchedError(BadInputError):
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
-    """Find the file that pins the service's dependencies, its own or its workspace's; without one, the file that declares them.
+    """Return the file that pins the service's dependencies, its own or its workspace's.
 
-    Raises BadInputError when there is neither.
+    Without one, return the file that declares them.
+    Raise BadInputError when there is neither.
     """
     for name in LOCKS:
         if (tree / name).is_file():
@@ -134,7 +136,7 @@ def lock_of(tree: Path, view: Tree) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """How an environment is made: from which file, for which Python, with which parts of the project."""
+    """The plan of a virtual environment: the file with its dependencies, its Python, and the installed parts of the project."""
 
     tree: Path
     lock: Path
@@ -142,7 +144,7 @@ class _Plan:
     linked: bool
     package: bool
     everything: bool
-    without: tuple[str, ...] = ()  # packages that do not build
+    without: tuple[str, ...] = ()  # packages to leave out, because they do not build
 
     @property
     def pinned_for_uv(self) -> bool:
@@ -150,7 +152,7 @@ class _Plan:
 
     @cached_property
     def parts(self) -> list[str]:
-        """The flags of uv for the groups and extras that the migrations need, or for all of them."""
+        """Return uv's flags for the groups and extras that the migrations need, or for all of them."""
         if self.everything and self.pinned_for_uv:
             return ["--all-extras", "--all-groups"]
         flags = {Subject.GROUP: "--group", Subject.EXTRA: "--extra"}
@@ -158,7 +160,7 @@ class _Plan:
 
     @cached_property
     def python(self) -> list[str]:
-        """The flag of uv for the version that a file names or that its bounds allow; any patch of it will do."""
+        """Return uv's flag for the Python version that a file names, or for the range that the project allows."""
         fact, allowed = next(versions(self.view), (None, None))
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
@@ -167,7 +169,7 @@ class _Plan:
 
 
 def notes(view: Tree) -> tuple[str, ...]:
-    """Return how the environment that `prepare` makes differs from production, one sentence each."""
+    """Return sentences on how the virtual environment of `prepare` differs from production's."""
     declared = None if lock(view) else declaration(view)
     named = (fact for fact, allowed in [*versions(view)][:1] if not allowed)
     python = next((fact for fact in named if is_too_old(fact.value)), None)
@@ -194,11 +196,13 @@ def prepare(
     everything: bool = False,
     tell: Callable[[str], None] = SILENT.stage,
 ) -> Python:
-    """Return the environment for an unpacked tree, created unless cached.
+    """Return the virtual environment for an unpacked tree.
 
-    With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
-    beside it. With `everything` a uv.lock's extras and groups are all installed. `tell` is called before an environment is made.
-    Raises BadInputError, also with uv's message.
+    Create it unless it is cached. Raise BadInputError, if necessary with uv's message.
+    - in_place: whether the tree is a work tree. Its packages are then linked, so edits take effect at once, and no file
+      is written beside it.
+    - everything: whether to install all extras and groups in a uv.lock.
+    - tell: is called before a virtual environment is created.
     """
     plan = _planned(tree, in_place=in_place, everything=everything)
     if plan.package:
@@ -216,7 +220,7 @@ def prepare(
 
 
 def shared(tree: Path, other: Path, python: Python) -> Python | None:
-    """Return the environment of another tree with this tree's modules first; None when this one needs other packages."""
+    """Return another tree's virtual environment with this tree's modules first; None when this tree needs other packages."""
     plan, of_other = (_planned(each, in_place=False, everything=False) for each in (tree, other))
     return _with_project(plan, python.folder) if python.made_from and _key(plan) == _key(of_other) else None
 
@@ -232,7 +236,7 @@ def _planned(tree: Path, *, in_place: bool, everything: bool) -> _Plan:
 
 
 def _with_project(plan: _Plan, folder: Path) -> Python:
-    """Return an environment with the place of the project's own modules."""
+    """Return a virtual environment that also finds the project's own modules."""
     if plan.package or plan.pinned_for_uv:
         site = _install_project(plan.tree, folder) if plan.package and not plan.linked else None
         return Python(folder, site, plan.lock.name)
@@ -253,7 +257,10 @@ def _check_named_files(tree: Path) -> None:
 
 
 def _key(plan: _Plan) -> str:
-    """Hash what uv reads: the lock, the files that it includes, and tables; with packages of the tree itself the key is for this tree alone."""
+    """Return a hash of everything that uv reads: the lock, the files that it includes, and tables.
+
+    If it contains the tree's own packages, the hash is for this tree only.
+    """
     tree, lock = plan.tree, plan.lock
     total = hashlib.sha256(lock.name.encode() + " ".join((*plan.parts, *plan.python)).encode())
     if _is_translated(plan):
@@ -272,11 +279,14 @@ def _key(plan: _Plan) -> str:
 
 
 def _read_by_uv(plan: _Plan) -> dict[str, Any]:
-    """Return the parts of pyproject.toml that make an environment; those of the project itself only where it is in it."""
+    """Return the parts of pyproject.toml that affect a virtual environment.
+
+    Include those of the project itself only if it is installed there.
+    """
     document = document_of(plan.tree / "pyproject.toml")
     build, tools = normal(repr(document.get("build-system"))), table_in(document, "tool")
     is_inside = plan.linked and plan.package
-    metadata = _METADATA if is_inside or not (plan.package or plan.pinned_for_uv) else ()  # see _name
+    metadata = _METADATA if is_inside or not (plan.package or plan.pinned_for_uv) else ()  # `_name` explains this
     keys = _DEPENDENCIES + metadata
     return {
         "tool": {name: tools[name] for name in tools if name == "uv" or (is_inside and normal(name) in build)},
@@ -287,7 +297,7 @@ def _read_by_uv(plan: _Plan) -> dict[str, Any]:
 
 
 def _included(lock: Path) -> list[Path]:
-    """Return a lock file; for a requirements.txt of pip, also the files that it includes."""
+    """Return a lock file; for pip's requirements.txt, also the files that it includes."""
     files = [lock]
     for file in files if lock.suffix == ".txt" else ():
         named = (file.parent / name for name in _INCLUDED.findall(file.read_text(encoding="utf-8")))
@@ -304,7 +314,7 @@ def _has_local_packages(lock: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock under which concurrent runs create an environment once."""
+    """Hold the lock under which concurrent runs create a virtual environment only once."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_suffix(".lock").open("w")
@@ -318,9 +328,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
-    """Make the environment, if need be with another Python of this machine that the service allows; return a note about it.
+    """Create a virtual environment, if necessary with another allowed Python on this machine.
 
-    It is needed when the Python that a file names cannot be had, or when a package does not build for it.
+    Return a note about the other Python.
+    This happens when the Python that a file names is unavailable, or when a package does not build for it.
     """
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -348,7 +359,7 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
 
 
 def _all_unbuilt(plan: _Plan, folder: Path, causes: Mapping[str, str]) -> Mapping[str, str]:
-    """Return every package that does not build, with its cause: uv stops at the first, so each is left out of a further try."""
+    """Return every package that does not build, with its cause. uv stops at the first one, so each is left out of another try."""
     shutil.rmtree(folder, ignore_errors=True)
     without = tuple(_first_name(package) for package in causes)
     try:
@@ -367,7 +378,7 @@ def _first_name(requirement: str) -> str:
 
 
 def _nearest(plan: _Plan) -> str:
-    """Return the version of this machine nearest to the one that a file names, of those that the project allows; empty without one."""
+    """Return the version on this machine nearest to the one that a file names, within the allowed range; empty when there is none."""
     allowed, minor = bounds(plan.view), _named_minor(plan)
     if allowed is None or minor is None:
         return ""
@@ -376,13 +387,13 @@ def _nearest(plan: _Plan) -> str:
 
 
 def _named_minor(plan: _Plan) -> int | None:
-    """Return the minor of the one version that a file names; None for bounds, or without a file."""
+    """Return the minor version that a file names; None for a range, or without a file."""
     match = re.fullmatch(r"3\.(\d+)", "".join(plan.python[1:]))
     return int(match[1]) if match else None
 
 
 def _of_another_python(plan: _Plan, version: str) -> str:
-    """Return the note on an environment whose Python is not the one that a file names."""
+    """Return the note about a virtual environment whose Python is not the one in a file."""
     named = plan.python[1]
     fact, _ = next(versions(plan.view))
     why = f"{fact.place} names {named}, which this machine lacks and uv could not download; `uv python install {named}` brings it"
@@ -390,13 +401,13 @@ def _of_another_python(plan: _Plan, version: str) -> str:
 
 
 def _is_outdated(plan: _Plan, folder: Path) -> bool:
-    """Whether an environment was made with another Python because the named one was missing, which is here now."""
+    """Return whether a virtual environment was made with another Python because the named one was missing, and that one now exists."""
     minor = _named_minor(plan)
     return minor is not None and _version_of(folder) != f"3.{minor}" and _is_here(f"3.{minor}")
 
 
 def _unfetched(plan: _Plan, known: Sequence[str]) -> list[str]:
-    """Return the addresses of a plan's other dependencies from git that do not answer either: uv stops at the first."""
+    """Return the addresses of other git dependencies that also do not answer. uv stops at the first one."""
     text = "\n".join(chain(*_translated(plan))) if _is_translated(plan) else plan.lock.read_text(encoding="utf-8")
     addresses = [each for each in dict.fromkeys(_FROM_GIT.findall(text)) if each not in known]
     with ThreadPoolExecutor() as threads:
@@ -404,7 +415,7 @@ def _unfetched(plan: _Plan, known: Sequence[str]) -> list[str]:
 
 
 def _answers(address: str) -> bool:
-    """Whether git can read a repository without asking a person."""
+    """Return whether git can read a repository without asking a person."""
     own = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **_of_uv(), "GIT_TERMINAL_PROMPT": "0"}
     asking = ["git", "ls-remote", "--", address, "HEAD"]
     try:
@@ -414,9 +425,10 @@ def _answers(address: str) -> bool:
 
 
 def python_here(tree: Path) -> str:
-    """Return the version of the Python of this machine that a tree's environment gets; raises BadInputError without one.
+    """Return the version of Python on this machine for a tree's virtual environment.
 
-    Nothing is downloaded, and nothing written but uv's cache where there is one, without which it asks every Python.
+    Raise BadInputError when there is none.
+    Nothing is downloaded. uv's cache may be written, because without it uv would start every Python.
     """
     view = tree_at(tree)
     plan = _Plan(tree=tree, lock=lock_of(tree, view), view=view, linked=False, package=False, everything=False)
@@ -435,7 +447,7 @@ def python_here(tree: Path) -> str:
 
 
 def _version_of(environment: Path) -> str:
-    """Return the minor version of an environment's Python."""
+    """Return the minor version of a virtual environment's Python."""
     config = environment / "pyvenv.cfg"
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     match = re.search(r"^version(?:_info)?\s*=\s*(3\.\d+)", text, re.MULTILINE)
@@ -470,7 +482,7 @@ def _install(plan: _Plan, folder: Path, python: list[str]) -> None:
 
 
 def _name(view: Tree, environment: Path) -> None:
-    """Write name and version of a project that is imported from its sources: its code may ask importlib.metadata for them."""
+    """Write name and version of a project that is imported from its sources, because its code may read them with importlib.metadata."""
     tables = (view.table("pyproject.toml", "project"), view.table("pyproject.toml", "tool", "poetry"))
     project = next((table for table in tables if "name" in table), {})
     name, version = str(project.get("name", "")), str(project.get("version", "0"))
@@ -482,19 +494,19 @@ def _name(view: Tree, environment: Path) -> None:
 
 
 def _oldest_here(wanted: list[str]) -> list[str]:
-    """Return the flag for the oldest version of a range if this machine has it: old packages may not build for the newest."""
+    """Return the flag for the oldest version of a range if this machine has it, because old packages may not build for the newest."""
     version = _first(wanted[1]) if wanted else ""
     return ["--python", version] if version and _is_here(version) else wanted
 
 
 def _is_here(version: str) -> bool:
-    """Whether this machine has a version of Python."""
+    """Return whether this machine has a version of Python."""
     find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
     return subprocess.run(find, env=_of_uv(), capture_output=True, check=False).returncode == 0
 
 
 def _of_uv() -> dict[str, str]:
-    """Return uv's variables. It looks for a Python in pyenv's folders last: pyenv's shims start only the versions that are selected."""
+    """Return uv's variables. pyenv's folders come last on PATH, because pyenv's shims start only the selected versions."""
     own = {key: value for key, value in inherited(os.environ, installing=True).items() if key not in _OF_ANOTHER}
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     folders = map(str, sorted(root.glob("versions/3.*/bin"), reverse=True))
@@ -502,7 +514,7 @@ def _of_uv() -> dict[str, str]:
 
 
 def _pythons_here(wanted: list[str]) -> list[str]:
-    """Return the versions of this machine on which the gate runs, the newest first, of those that are allowed."""
+    """Return the allowed versions on this machine with which the gate works, the newest first."""
     listing = [uv(), "python", "list", "--only-installed", "--output-format", "json", *wanted[1:]]
     done = subprocess.run(listing, env=_of_uv(), capture_output=True, check=False)
     minors = {tuple(map(int, each["version"].split(".")[:2])) for each in json.loads(done.stdout or "[]")}
@@ -511,7 +523,10 @@ def _pythons_here(wanted: list[str]) -> list[str]:
 
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
-    """Return the arguments that name the requirements; what uv cannot read is written as requirements and constraints."""
+    """Return uv's arguments for the requirements.
+
+    A file that uv cannot read is translated to requirements and constraints.
+    """
     omitted = [f"{name} ; python_version < '3'" for name in plan.without]
     if _is_translated(plan):
         required, constrained = _translated(plan)
@@ -549,10 +564,10 @@ def _pip_install(folder: Path) -> list[str]:
 
 
 def uv() -> str:
-    """Find uv; raises BadInputError."""
+    """Return the path of uv. Raise BadInputError when it is not installed."""
     program = shutil.which("uv")
     if program is None and importlib.util.find_spec("uv"):
-        from uv import find_uv_bin  # the wheel of slipway-gate[local]
+        from uv import find_uv_bin  # installed with slipway-gate[local]
 
         program = find_uv_bin()
     if program is None:
@@ -581,9 +596,9 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path, defaults: Mapping[st
 
 
 def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
-    """Return the error for what uv printed."""
+    """Return the error for uv's output."""
     if match := _NO_PYTHON.search(stderr):
-        # Of the versions that bounds allow, uv names the newest one that it could not download.
+        # For a range, uv names the newest version that it could not download.
         asked = arguments[arguments.index("--python") + 1] if arguments[0] != "pip" and "--python" in arguments else ""
         missing = asked or match[1] or match[2]
         return MissingPythonError(

@@ -1,7 +1,8 @@
-"""The variables of this process that a service's code inherits when it is imported or built here.
+"""The variables of this process that a service's code inherits when it is imported or built.
 
-The code may be that of an unreviewed pull request, and a CI job has tokens in its variables. So only variables that are known to be
-harmless are inherited, and those that the caller names. The settings cannot name them: they are part of the pull request.
+The code may be from an unreviewed pull request, and a CI job has tokens in its variables. So the code inherits only
+variables that are known to be harmless, and those that the caller names. The settings cannot name them, because they
+are a part of the pull request.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ _HARMLESS = (
     "TZ*",
     "USER",
 )
-# For uv to find packages and indexes, and for compilers to build them.
+# uv needs these to find packages and indexes, compilers to build packages.
 _INSTALLING = (
     *("HOME", "PATH", "UV_*", "XDG_*", "NETRC", "GIT_*", "SSH_*", "*_PROXY", "*_proxy", "*_CA_BUNDLE"),
     *("AR", "ARCHFLAGS", "CC", "CXX", "CPATH", "LIBRARY_PATH", "*FLAGS", "*_INCLUDE_PATH", "PG_CONFIG", "PKG_CONFIG*"),
@@ -32,7 +33,7 @@ _PUBLISHING = ("UV_PUBLISH_*",)
 
 
 def inherited(variables: Mapping[str, str], *, installing: bool = False) -> dict[str, str]:
-    """Return the variables that a process may see when it runs a service's code or, with `installing`, builds its packages."""
+    """Return the variables for a process that runs a service's code or, with `installing`, builds its packages."""
     known = (*_HARMLESS, *_INSTALLING) if installing else _HARMLESS
     named = variables.get(PASSED, "").replace(",", " ").split()
     return {

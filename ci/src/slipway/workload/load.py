@@ -1,18 +1,18 @@
-"""How busy this machine is: a limit that only ends a hang is longer where other work slows everything down."""
+"""The load of this machine. Limits that only end a hang are longer on a busy machine."""
 
 import os
 from typing import Final
 
-_LONGEST: Final = 6.0  # times the limit on a free machine
+_LONGEST: Final = 6.0  # factor of a limit on a free machine
 
 
 def longer(seconds: float) -> float:
-    """Return a limit for this machine as it is now."""
+    """Return a limit that is adapted to this machine's present load."""
     return seconds * min(_LONGEST, max(1.0, _load() / _processors()))
 
 
 def busy() -> str:
-    """Return "at a load of 9 on 2 processors"; empty on a machine that is free."""
+    """Return "at a load of 9 on 2 processors"; an empty text on a free machine."""
     load, processors = _load(), _processors()
     return f"at a load of {load:.0f} on {processors} processors" if load > processors else ""
 

@@ -1,4 +1,4 @@
-"""Instances as processes of this machine, and the backend that pulls a release by digest, unpacks it and starts one."""
+"""Instances as processes on this machine, and the backend that pulls a release by digest, unpacks it and starts it."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _INHERITED = ("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
 
 class ProcessWorkload:
-    """A process whose output is read."""
+    """A running process, whose output is read."""
 
     def __init__(self, process: anyio.abc.Process, port: int) -> None:
         self._process = process
@@ -44,11 +44,11 @@ class ProcessWorkload:
 
     @property
     def session(self) -> int:
-        """The session of its processes, which they began."""
+        """The session of the processes, which began with the first one."""
         return self._process.pid
 
     async def listen(self, on_line: Callable[[str], None]) -> None:
-        """Pass on every line until the process ends."""
+        """Pass on every line of output until the process ends."""
         assert self._process.stdout is not None
         rest = ""
         try:
@@ -63,7 +63,7 @@ class ProcessWorkload:
             self._read_to_end.set()
 
     async def stop(self) -> None:
-        """Stop the process group: SIGTERM, 10 seconds of grace, SIGKILL; read its output to the end."""
+        """Stop the process group with SIGTERM, and after 10 seconds with SIGKILL. Read its output to the end."""
         _signal(self._process, signal.SIGTERM)
         with anyio.move_on_after(_GRACE_SECONDS):
             await self._process.wait()
@@ -75,7 +75,7 @@ class ProcessWorkload:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A release on disk, ready to run."""
+    """A release on the disk, ready to run."""
 
     folder: Path
     python: Python
@@ -86,7 +86,7 @@ class Unpacked:
 async def running(
     release: Unpacked, order: LaunchSpec, on_line: Callable[[str], None]
 ) -> AsyncIterator[ProcessWorkload]:
-    """Start a process on a port of its own; raises BadInputError when its program cannot be started."""
+    """Start a process with its own port. Raise BadInputError when its program cannot be started."""
     command = order.command or release.config.command
     port = free_port()
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -111,7 +111,7 @@ async def running(
     workload = ProcessWorkload(process, port)
 
     def tell(line: str) -> None:
-        on_line(line.replace(workload.address, f"0.0.0.0:{order.port}"))  # as a container would say it
+        on_line(line.replace(workload.address, f"0.0.0.0:{order.port}"))  # show the address that a container would have
 
     is_adapted = any(map(_EVERYWHERE.search, command))
     async with anyio.create_task_group() as tasks:
@@ -125,7 +125,7 @@ async def running(
 
 
 def on_this_machine(command: tuple[str, ...], port: int, own_port: int) -> tuple[str, ...]:
-    """Adapt a container's command to a shared machine: its own port, and 127.0.0.1 for all interfaces.
+    """Adapt a container's command to a shared machine, with its own port and 127.0.0.1 instead of all interfaces.
 
     >>> on_this_machine(("gunicorn", "--bind", "0.0.0.0:8000"), 8000, 41230)
     ('gunicorn', '--bind', '127.0.0.1:41230')
@@ -159,12 +159,15 @@ def _signal(process: anyio.abc.Process, number: signal.Signals) -> None:
 
 
 class NoTreeError(RefusedError):
-    """A digest that is not a source tree; only containers can run it."""
+    """The digest of an image that is no source tree, so only containers can run it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostBackend:
-    """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments, unless `python` is used for all."""
+    """A backend that runs source trees from the registry at `url`.
+
+    `cache` keeps their virtual environments, unless all use `python`.
+    """
 
     url: str
     login: Login | None
@@ -174,7 +177,7 @@ class HostBackend:
 
     @asynccontextmanager
     async def unpacked(self, repository: str, digest: str) -> AsyncIterator[Unpacked]:
-        """Unpack a release into a temporary folder while the block runs; raises SlipwayError."""
+        """Unpack a release into a temporary folder during the block. Raise SlipwayError when this fails."""
         async with opened(self.url, repository, self.login) as registry:
             manifest = await registry.manifest(digest)
             if manifest.get("artifactType") != TREE or not manifest.get("layers"):
@@ -190,12 +193,15 @@ class HostBackend:
             yield Unpacked(folder, await anyio.to_thread.run_sync(self._python_for, folder), config)
 
     def _python_for(self, tree: Path) -> Python:
-        """Return the environment for an unpacked tree, whose modules come before those that are installed; raises BadInputError."""
+        """Return the virtual environment for an unpacked tree.
+
+        The tree's modules come before installed ones. Raise BadInputError when there is none.
+        """
         return replace(self.python, site=sources_of(tree)) if self.python else prepare(tree, self.cache)
 
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
-        """See `Backend.start`."""
+        """Start an instance, as `Backend.start` describes."""
         async with (
             self.unpacked(order.repository, order.digest) as release,
             running(release, order, on_line) as workload,

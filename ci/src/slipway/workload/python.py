@@ -1,4 +1,4 @@
-"""A service's virtual environment: one that exists, or that `dependencies` creates."""
+"""A service's virtual environment, which exists already or is created by `dependencies`."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from slipway import toml
 from slipway.errors import BadInputError, ObstaclesError, SlipwayError
 
 READY = "slipway-ready"
-OLDEST_PYTHON = "3.10"  # on which the gate runs
+OLDEST_PYTHON = "3.10"  # the oldest version on which the gate runs
 
 
 @dataclass(frozen=True)
@@ -19,22 +19,25 @@ class Python:
     """A virtual environment."""
 
     folder: Path
-    site: Path | None = None  # contains the service itself when it is a package
-    made_from: str = ""  # the file with its dependencies; empty for an environment of the service's own
+    site: Path | None = None  # the folder with the service's own modules
+    made_from: str = ""  # the file with its dependencies; empty for the service's own virtual environment
 
     @property
     def interpreter(self) -> Path:
         return self.folder / "bin/python"
 
     def variables(self) -> dict[str, str]:
-        """Return the variables of a process in this environment."""
+        """Return the variables of a process in this virtual environment."""
         programs = [self.folder / "bin", *([self.site / "bin"] if self.site else [])]
         path = {"PATH": os.pathsep.join([*map(str, programs), os.defpath]), "VIRTUAL_ENV": str(self.folder)}
         return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
 def named_environment(place: Path) -> Python:
-    """Return the environment that a person names by its folder or its interpreter; raises BadInputError."""
+    """Return the virtual environment that a person names by its folder or interpreter.
+
+    Raise BadInputError when there is none.
+    """
     home = place.parent.parent if place.is_file() else place
     if not (home / "bin/python").exists():
         raise BadInputError(f"{place} is no virtual environment", "name the folder that holds bin/python")
@@ -47,7 +50,7 @@ def sources_of(tree: Path) -> Path:
 
 
 def workspace_of(tree: Path) -> Path | None:
-    """Find the workspace that a project is a member of, as uv does: the nearest one above."""
+    """Return the workspace of which a project is a member, as uv finds it: the nearest one above."""
     for above in tree.resolve().parents:
         workspace = document_of(above / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace")
         if workspace is not None:
@@ -61,7 +64,7 @@ def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
 
 
 def document_of(pyproject: Path) -> dict[str, Any]:
-    """Read a pyproject.toml; empty when it is missing or unusable."""
+    """Return the content of a pyproject.toml; empty when it is missing or unusable."""
     try:
         return toml.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,14 +72,14 @@ def document_of(pyproject: Path) -> dict[str, Any]:
 
 
 def is_package(pyproject: str) -> bool:
-    """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
+    """Return whether uv installs the service itself, because of a build system or tool.uv.package."""
     document = toml.loads(pyproject)
     explicit = document.get("tool", {}).get("uv", {}).get("package")
     return bool("build-system" in document if explicit is None else explicit)
 
 
 def is_too_old(version: str) -> bool:
-    minor = version.partition(".")[2]  # "13t" of a free-threaded one
+    minor = version.partition(".")[2]  # "13t" is a free-threaded version
     return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])
 
 
@@ -84,7 +87,7 @@ _PACKAGES = {"sqlalchemy": ("SQLAlchemy", (1, 4)), "alembic": ("alembic", (1, 8)
 
 
 def check_environment(python: Python) -> None:
-    """Raise ObstaclesError for everything in an environment that the gate cannot run with: too old a Python, SQLAlchemy or alembic, or none."""
+    """Raise ObstaclesError with all parts of a virtual environment with which the gate cannot run: Python, SQLAlchemy or alembic missing or too old."""
     libraries = sorted((python.folder / "lib").glob("python3.*"))
     if not libraries:
         return
@@ -113,14 +116,14 @@ def check_environment(python: Python) -> None:
 
 
 def _sees_others(folder: Path) -> bool:
-    """Whether an environment also uses packages that are installed elsewhere: it is no virtual one, or sees the system's."""
+    """Return whether an environment also uses packages installed elsewhere: it is not virtual, or it sees the system's packages."""
     config = folder / "pyvenv.cfg"
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return not text or re.search(r"include-system-site-packages\s*=\s*true", text) is not None
 
 
 def _installed(site: Path, name: str) -> tuple[int, ...] | None:
-    """Return the version of an installed package, as its metadata's folder names it; None when it is not there."""
+    """Return the version of an installed package, from its metadata's folder; None when it is not installed."""
     for folder in (*site.glob("*.dist-info"), *site.glob("*.egg-info")):
         package, _, version = folder.name.partition("-")
         if package.lower() == name:

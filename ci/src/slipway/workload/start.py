@@ -1,6 +1,7 @@
-"""`python start.py ARGUMENTS… -- COMMAND…`: migrate the database with `slipway.migration`, then become the command.
+"""`python start.py ARGUMENTS… -- COMMAND…`: migrate the database with `slipway.migration`, then run the command in this process's place.
 
-Both are mounted into a container for `dagger up` and the tests. It needs no shell, because a distroless image has none.
+This script and slipway are mounted into a container for `dagger up` and the tests. The script needs no shell, because a
+distroless image has none.
 """
 
 import os
@@ -11,8 +12,8 @@ _SLIPWAY = "/opt/slipway"
 
 
 def main(migration: list[str], command: list[str]) -> str:
-    """Return why the command was not started."""
-    path = os.pathsep.join(filter(None, (_SLIPWAY, os.environ.get("PYTHONPATH"))))  # of the migration only
+    """Start the command. Return the reason when it was not started."""
+    path = os.pathsep.join(filter(None, (_SLIPWAY, os.environ.get("PYTHONPATH"))))  # for the migration only
     program = [sys.executable, "-m", "slipway.migration", *migration]
     code = subprocess.run(program, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
     if code:

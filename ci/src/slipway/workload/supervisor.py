@@ -1,9 +1,9 @@
-"""`python supervisor.py PORT COMMAND…`: run a command and serve its output and exit code on a port.
+"""`python supervisor.py PORT COMMAND…`: run a command, and serve its output and exit code on a port.
 
-An engine shows neither the output nor the exit code of a container that runs as a service. This program is mounted into the container and
-needs only the standard library. Every connection receives everything from the start: `L` and the text for each line, at the end `E` and
-the exit code. The supervisor stays after the command has ended, because a service must not end; a signal is forwarded to the command and
-ends both.
+A Dagger engine shows neither the output nor the exit code of a container that runs as a service. This program is
+mounted into the container and needs only the standard library. Every connection receives the whole output: `L` and the
+text for each line, and at the end `E` and the exit code. The supervisor stays after the command has ended, because a
+service must not end. A signal is forwarded to the command and ends both.
 """
 
 import signal
@@ -21,7 +21,7 @@ _LONGEST_LINE = 8000  # bytes; longer lines are split
 
 
 class Output:
-    """The output so far."""
+    """The output of the command so far."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
@@ -35,7 +35,7 @@ class Output:
             self._changed.notify_all()
 
     def send(self, connection: socket.socket) -> None:
-        """Send everything as it is printed, until the end or until the client hangs up."""
+        """Send the output as it arrives, until it ends or the client disconnects."""
         sent = 0
         with connection, suppress(OSError):
             while True:
@@ -49,12 +49,12 @@ class Output:
 
 
 def main(port: int, command: Sequence[str]) -> None:
-    """Run the command, and serve its output until a signal arrives."""
+    """Run the command and serve its output, until a signal arrives."""
     listener, output = socket.create_server(("", port)), Output()
     try:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
-        message = f"exec {command[0]}: {error.strerror}".lower()  # as container runtimes word it
+        message = f"exec {command[0]}: {error.strerror}".lower()  # in the words of container runtimes
         child = subprocess.Popen(
             [sys.executable, "-c", f"print({message!r}); raise SystemExit(127)"], stdout=subprocess.PIPE
         )

@@ -1,4 +1,4 @@
-"""The interface between a platform and what runs its instances, and the platform's health check."""
+"""The interface between a platform and the backend that runs its instances, and the platform's health check."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -15,9 +15,9 @@ class LaunchSpec:
 
     repository: str
     digest: str
-    port: int  # the port in the service's own configuration
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # values may be secret
-    command: tuple[str, ...] | None = None  # replaces the release's own
+    port: int  # the port on which the service listens
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # not shown, because values may be secret
+    command: tuple[str, ...] | None = None  # replaces the release's own command
 
 
 class Workload(Protocol):
@@ -31,30 +31,31 @@ class Workload(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run releases."""
+    """A way to run instances of releases."""
 
     @property
     def how(self) -> str:
-        """The kind of instance in words: "a process", "a container"."""
+        """Return the kind of instance in words: "a process", "a container"."""
         ...
 
     def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
-        """Start an instance and stop it when the block ends; `on_line` receives every output line.
+        """Start an instance, and stop it at the end of the block. `on_line` receives every line of its output.
 
-        Raises SlipwayError when it cannot be started.
+        Raise SlipwayError when it cannot be started.
         """
         ...
 
 
-# Instances use plain HTTP. Without this, httpx reads the machine's certificates for every client, 40 ms each time.
+# Instances use plain HTTP. Without this, httpx would read the machine's certificates for every client, which takes 40
+# ms.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """The settings of a health check; times in seconds, thresholds in consecutive results."""
+    """The settings of a health check. Times are in seconds, thresholds in consecutive results."""
 
-    path: str | None = None  # None: a TCP connection suffices
+    path: str | None = None  # None when a TCP connection is enough
     interval: float = 5
     timeout: float = 2
     healthy_threshold: int = 1
@@ -70,12 +71,15 @@ class HealthResult:
 
     @property
     def final(self) -> bool:
-        """Whether waiting is of no use: redirections and 4xx come from the routes, 500 from an error, 502 to 504 may pass."""
+        """Whether waiting would not help: redirections and 4xx come from the routes, 500 from an error.
+
+        Statuses 502 to 504 may be temporary.
+        """
         return not self.healthy and self.detail.isdecimal() and int(self.detail) <= 500
 
 
 async def ask(address: str, check: HealthCheck) -> HealthResult:
-    """Check the instance at `address` (`host:port`) once; the timeout is in real seconds."""
+    """Check the instance at `address` (`host:port`) once. The timeout is in real seconds."""
     return await (_ask_http(address, check) if check.path else _ask_tcp(address, check))
 
 
@@ -83,7 +87,8 @@ async def _ask_http(address: str, check: HealthCheck) -> HealthResult:
     import httpx
 
     try:
-        # No proxy leads to an instance. httpx limits each read, not the whole answer, which could drip forever.
+        # Instances are reached without a proxy. httpx's timeout limits each read instead of the whole answer, which
+        # could otherwise take forever.
         async with httpx.AsyncClient(timeout=check.timeout, trust_env=False, verify=NO_CERTIFICATES) as client:
             with anyio.fail_after(check.timeout):
                 answer = await client.get(f"http://{address}{check.path}")
