@@ -34,8 +34,8 @@ class Converter:
 class Definitions:
     """The ids of types and functions. One query reads all ids for which tasks are waiting.
 
-    The registration of the module needs 170 ids of 70 definitions. A query for each would take longer than everything
-    else.
+    The registration of the module needs 170 ids of 70 definitions. A query for each would take longer than
+    all other work.
     """
 
     def __init__(self) -> None:
