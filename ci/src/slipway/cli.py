@@ -1,4 +1,4 @@
-"""The command line: read it, run the command, print its answer and return its exit code.
+"""The command line: read it, run the command, print the result and return the exit code.
 
 Results go to standard output, progress and errors to standard error.
 """
@@ -34,17 +34,17 @@ R = TypeVar("R")
 
 
 def main() -> None:
-    """Run the command `slipway`, and end without taking the interpreter apart, which takes 40 ms."""
-    gc.set_threshold(100_000)  # imports free nothing, and collections would take a tenth of their time
+    """Run the command `slipway`, and end the process without an orderly end of the interpreter, which would take 40 ms."""
+    gc.set_threshold(100_000)  # imports free no memory, and collections would take a tenth of their time
     code = run(sys.argv[1:])
-    with suppress(OSError):  # a reader that has gone
+    with suppress(OSError):  # the reader has closed the pipe
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; without arguments print the help."""
+    """Run one command line and return its exit code. Without arguments, print the help."""
     if not arguments:
         grammar().print_help()
         return 0
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     _handle_signals()
     try:
         with flags.around(flags):
-            import anyio  # takes a tenth of a second with its event loop
+            import anyio  # this and its event loop take a tenth of a second
 
             return anyio.run(in_a_child_task, perform, flags)
     except KeyboardInterrupt:
@@ -71,8 +71,8 @@ def run(arguments: Sequence[str]) -> int:
 async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Flags) -> int:
     """Run a command in a child task, so that Ctrl-C respects anyio's shields.
 
-    Asyncio cancels the main task on Ctrl-C past every shield: a folder was removed while a thread still wrote to it, and was left behind.
-    A child is cancelled by its task group, which waits for threads and shielded blocks.
+    On Ctrl-C asyncio cancels the main task even inside a shield: a folder was removed while a thread still wrote to it,
+    and so remained. A child task is cancelled by its task group, which waits for threads and shielded blocks.
     """
     from anyio import create_task_group
 
@@ -90,20 +90,20 @@ async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Fla
 
 
 async def perform(flags: Flags) -> int:
-    """Run the command that `flags` name and print its answer; raises what the command raises."""
+    """Run the command in `flags` and print its result. Raise the command's errors."""
     answer = await flags.run(flags, CommandLine(flags))
     return say(flags, answer) if answer else 0
 
 
 def _handle_signals() -> None:
-    """Let SIGTERM and SIGINT end the command in order; a shell's background jobs would ignore SIGINT."""
+    """Let SIGTERM and SIGINT end the command in order. Background jobs of a shell would otherwise ignore SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def fail(flags: Flags, error: BaseException) -> int:
-    """Print the sentence of an error, with --debug after its traceback, and return its exit code."""
+    """Print an error as a sentence; with --debug print its traceback first. Return the exit code."""
     expected = within(error)
     if expected is None and not isinstance(error, Exception):
         raise error
@@ -113,7 +113,7 @@ def fail(flags: Flags, error: BaseException) -> int:
 
 
 def _not_installed(flags: Flags, error: BaseException) -> BadInputError | None:
-    """Return the error for a command of slipway-cli where only slipway-gate is installed."""
+    """Return the error for a command of slipway-cli when only slipway-gate is installed; otherwise None."""
     if not isinstance(error, ModuleNotFoundError) or find_spec("slipway.release"):
         return None
     return BadInputError(f"slipway-gate comes without the command {flags.run.__name__}", "install slipway-cli")
@@ -137,7 +137,8 @@ class CommandLine:
         if self.flags.quiet:
             return SILENT
         colours = sys.stderr.isatty() or os.environ.get("FORCE_COLOR")
-        if not colours or not find_spec("rich"):  # its import takes a tenth of a second; slipway-gate comes without it
+        # importing rich takes a tenth of a second, and slipway-gate comes without it
+        if not colours or not find_spec("rich"):
             from slipway.report.lines import LineProgress
 
             return LineProgress(sys.stderr)
@@ -147,7 +148,7 @@ class CommandLine:
 
     @contextmanager
     def run(self) -> "Iterator[Callable[[Event], None]]":
-        """Show the events of one run, and tell a person who interrupts it what continues without it."""
+        """Show the events of one run. If a person interrupts it, print what continues nevertheless."""
         from anyio import get_cancelled_exc_class
 
         from slipway.records.progress import Phase
@@ -240,7 +241,7 @@ class CommandLine:
 
 
 def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
-    """Print an answer and return its exit code; without `indent` JSON is one line."""
+    """Print a result and return its exit code. Without `indent`, JSON is printed in one line."""
     _write_job_files(answer)
     _print(_formed(flags, answer, indent))
     return answer.code
@@ -260,7 +261,7 @@ def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:
-    """Print an error on standard error, with --json its record on standard output, and return its exit code."""
+    """Print an error on standard error and, with --json, its record on standard output. Return its exit code."""
     from slipway.records.refusal import Refusal
     from slipway.report.answers.release import of_refusal
 
@@ -270,7 +271,7 @@ def say_no(flags: Flags, error: SlipwayError) -> int:
 
 
 def _print(text: str) -> None:
-    """Print to a reader that may have gone, such as `head`, without changing the exit code."""
+    """Print to a reader that may have closed the pipe, such as `head`, without changing the exit code."""
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
@@ -286,7 +287,7 @@ def _write_job_files(answer: "CommandResult") -> None:
 
 
 def _append(variable: str, text: str) -> None:
-    """Append to the file that a variable names; a failure is reported and does not change the exit code."""
+    """Append text to the file that a variable names. Report a failure, which does not change the exit code."""
     file = os.environ.get(variable)
     if not file or not text:
         return

@@ -1,4 +1,4 @@
-"""The parts of a database's URL, for services that take them in separate variables; the drivers, and their parameters that name a place."""
+"""The parts of a database's URL, for services with a variable for each part, and the drivers' parameters that name a place."""
 
 import base64
 import hashlib
@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
-# The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
+# The parameters of all drivers that name a server, a database or a user. Other parameters (search_path, timeouts) stay
+# as env.py sets them.
 PLACE: Final = frozenset(
     """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock sock ssl sslmode
     sslcert sslkey sslrootcert ssl_context direct_tls channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
@@ -28,14 +29,20 @@ _LIBPQ: Final = frozenset(
 
 
 def unknown_to(driver: str) -> frozenset[str]:
-    """Return the parameters of other drivers that a driver, or the scheme that names it, does not accept in a URL."""
+    """Return the URL parameters that a driver does not accept, because they belong to other drivers.
+
+    `driver` may be a URL's scheme.
+    """
     if "asyncpg" in driver:
         return _LIBPQ | {"sslmode"}
     return _LIBPQ - {"application_name"} | {"ssl", "sslmode"} if "pg8000" in driver else _ASYNCPG | {"ssl"}
 
 
 def query_for(driver: str, query: Mapping[str, T]) -> dict[str, T]:
-    """Translate the parameters of a URL for a driver, or for the scheme that names it; those that it does not accept are left out."""
+    """Translate a URL's parameters for a driver, or for the scheme that names it.
+
+    Leave out those that it does not accept.
+    """
     ours, theirs = ("ssl", "sslmode") if "asyncpg" in driver else ("sslmode", "ssl")
     renamed = {ours if key == theirs else key: value for key, value in query.items()}
     return {key: value for key, value in renamed.items() if key not in unknown_to(driver)}
@@ -62,12 +69,15 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """Fill the parts into a template; other braces stay."""
+    """Fill the parts into a template. Leave other braces unchanged."""
     return re.sub(r"\{(\w+)\}", lambda gap: parts.get(gap[1], gap[0]), template)
 
 
 def stored_password(password: str, iterations: int) -> str:
-    """Return a password as Postgres stores it (SCRAM-SHA-256, RFC 5803), which a statement may contain: a log of it reveals nothing."""
+    """Return a password in the form that Postgres stores (SCRAM-SHA-256, RFC 5803).
+
+    A statement may contain it, because a log of it reveals no password.
+    """
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     client, server = (hmac.digest(salted, f"{side} Key".encode(), "sha256") for side in ("Client", "Server"))

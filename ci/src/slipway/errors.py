@@ -1,6 +1,6 @@
-"""The errors that slipway reports, each one sentence with a next step. The class decides the exit code.
+"""The errors that slipway reports. Each is one sentence with a next step, and its class decides the exit code.
 
-They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by class.
+They are in the lowest layer, so the command line, Dagger functions and tests can distinguish them by class.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class SlipwayError(Exception):
     """
 
     exit_code = 1
-    meanwhile = ""  # what else a person can do while the failed work is repeated
+    meanwhile = ""  # what a person can do while the failed work is repeated
 
     def __init__(self, what: str, next_step: str) -> None:
         super().__init__(f"{what}: {next_step}")
@@ -37,7 +37,7 @@ class SlipwayError(Exception):
 
     @property
     def obstacles(self) -> "tuple[SlipwayError, ...]":
-        """The errors that it consists of."""
+        """The errors of which this error consists."""
         return (self,)
 
 
@@ -52,7 +52,7 @@ class BadInputError(SlipwayError):
 
 
 class ObstaclesError(BadInputError):
-    """Several obstacles, found in one run; each is an error of its own."""
+    """Several obstacles that one run found. Each is an error itself."""
 
     def __init__(self, obstacles: Sequence[SlipwayError]) -> None:
         super().__init__(*together(obstacles))
@@ -64,7 +64,7 @@ class ObstaclesError(BadInputError):
 
 
 class RefusalsError(ObstaclesError, RefusedError):
-    """Several refusals, found in one run; each is an error of its own."""
+    """Several refusals that one run found. Each is an error itself."""
 
     exit_code = RefusedError.exit_code
 
@@ -77,7 +77,7 @@ def together(errors: Sequence[SlipwayError]) -> tuple[str, str]:
 
 
 class Obstacles:
-    """The errors of checks that do not need each other's result, raised together."""
+    """The errors of independent checks, which are raised together."""
 
     def __init__(self) -> None:
         self.found: list[SlipwayError] = []
@@ -91,20 +91,23 @@ class Obstacles:
             self.found += error.obstacles
 
     def refuse(self) -> None:
-        """Raise what was noted: the error itself when it is the only one."""
+        """Raise the noted errors. A single one is raised itself."""
         different = list({str(error): error for error in self.found}.values())
         if different:
             raise different[0] if len(different) == 1 else ObstaclesError(different)
 
 
 class UnknownOutcomeError(SlipwayError):
-    """An unknown outcome, after a timeout or a lost answer. The next step says how to find it out; a deployment is run again."""
+    """An unknown outcome, after a timeout or a lost answer.
+
+    The next step says how to determine it; a deployment is run again.
+    """
 
     exit_code = 3
 
 
 def within(error: BaseException) -> SlipwayError | None:
-    """Return the error written for a person, from inside the groups of task groups; None when there is none."""
+    """Return the error written for a person, even from inside exception groups; None when there is none."""
     if isinstance(error, SlipwayError):
         return error
     return next((found for inner in getattr(error, "exceptions", ()) if (found := within(inner))), None)

@@ -1,6 +1,6 @@
-"""The main Dagger object: slipway's commands as functions, described once in `slipway.commands`.
+"""The main Dagger object, with slipway's commands as functions. `slipway.commands` describes them.
 
-Nothing heavy is imported here: an engine starts the module once a session only to list its functions.
+Nothing heavy is imported here, because an engine starts the module once a session only to list its functions.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -299,7 +299,7 @@ class Slipway:
         return self._on_bases(await settings_of(await declared_in(folder), needed=needed))
 
     def _on_bases(self, settings: "Settings") -> "Settings":
-        """Return the settings with the images that arguments of the object name."""
+        """Return the settings with the images that the object's arguments name."""
         given = {
             "platform": self.platform,
             "distroless": self.distroless,
@@ -313,7 +313,7 @@ class Slipway:
     async def _checked(
         self, ws: dagger.Workspace, run: "Callable[[Folder, Source, Settings], Awaitable[CheckResult]]"
     ) -> str:
-        """Run a check of [tool.slipway.checks]; raises FunctionError when it fails."""
+        """Run a check of [tool.slipway.checks]. Raise FunctionError when it fails."""
         folder = await self._folder(ws)
         settings, source = await self._read(folder)
         result = await run(folder, source, settings)
@@ -322,7 +322,7 @@ class Slipway:
         return result.output
 
     async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
-        """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
+        """Run a command of [tool.slipway.checks], with the same files as the checks."""
         from slipway.graph import changes, checks
 
         folder = await self._folder(ws)
@@ -331,7 +331,7 @@ class Slipway:
         return await changes.rewritten(source, settings, folder, self.path, name)
 
     async def _read(self, folder: "Folder", *, needed: bool = True) -> "tuple[Settings, Source]":
-        """Read the settings, and the files that an image needs."""
+        """Read the settings, and the files for an image."""
         from slipway.graph.workspace import declared_in, settings_of, source_of
 
         declared = await declared_in(folder)

@@ -1,7 +1,7 @@
 """Strict conversion of plain data to frozen dataclasses and back, for settings and records.
 
-A settings file needs more strictness than libraries offer (`"8000"` is not a port, `"false"` is not false), and records are also read in
-the service's own container, where only the standard library is installed.
+Settings files need a stricter conversion than libraries offer: `"8000"` is no port, `"false"` is not false. Records are
+also read in the service's own container, which has only the standard library.
 """
 
 import difflib
@@ -29,7 +29,7 @@ _NAMES = {
 
 
 class MismatchError(ValueError):
-    """A value that does not fit: `at` is its dotted key, `problem` says what was found and what is allowed."""
+    """A value that does not fit. `at` is its dotted key; `problem` says which value was found and which are allowed."""
 
     def __init__(self, at: str, problem: str) -> None:
         super().__init__(f"{at}: {problem}" if at else problem)
@@ -60,7 +60,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A constraint: a text that matches `expression` as a whole; `allowed` describes it. A secret text is never repeated in the error."""
+    """A constraint: a text that matches `expression` as a whole.
+
+    `allowed` describes it. An error never repeats a secret text.
+    """
 
     expression: str
     allowed: str
@@ -78,7 +81,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Filled:
-    """A constraint: a list that is not empty; `allowed` describes it."""
+    """A constraint: a list with at least one item. `allowed` describes it."""
 
     allowed: str
 
@@ -93,9 +96,10 @@ Constraint = Range | Pattern | Filled
 
 @dataclass(frozen=True, eq=False)
 class Variants:
-    """The classes of a table by the value of its `key`; a value that has none takes the annotated class, and so does a missing optional key.
+    """The classes of a table, by the value of its `key`.
 
-    Of a union the first class is the annotated one.
+    Other values, and a missing optional key, take the annotated class.
+    For a union, the first class is the annotated one.
     """
 
     key: str
@@ -103,7 +107,7 @@ class Variants:
 
 
 class Constrained:
-    """A dataclass that checks its annotated constraints whenever an instance is made."""
+    """A dataclass that checks its annotated constraints when an instance is made."""
 
     def __post_init__(self) -> None:
         hints = _hints(cast(Any, type(self)))
@@ -112,7 +116,7 @@ class Constrained:
 
 
 def constraints(kind: Any) -> tuple[Constraint, ...]:
-    """Return the constraints of an annotated type, also those behind `| None` and on the items of a list or the values of a table."""
+    """Return the constraints of an annotated type, including those behind `| None`, on the items of a list, or on the values of a table."""
     return (*_own(kind), *(each for argument in typing.get_args(kind) for each in constraints(argument)))
 
 
@@ -121,7 +125,7 @@ def _own(kind: Any) -> tuple[Constraint, ...]:
 
 
 def _check(kind: Any, value: Any, at: str) -> None:
-    """Raise MismatchError for the first constraint that a value, or something in it, breaks."""
+    """Raise MismatchError for the first constraint that a value, or a part of it, breaks."""
     if value is None:
         return
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -142,26 +146,29 @@ def _check(kind: Any, value: Any, at: str) -> None:
 
 
 def verbatim(name: str) -> str:
-    """Return the key of a field as JSON records spell it: unchanged."""
+    """Return a field's name unchanged, as in JSON records."""
     return name
 
 
 def kebab(name: str) -> str:
-    """Return the key of a field as settings files spell it: with dashes. A keyword of Python has an underscore at its end."""
+    """Return a field's name with dashes, as in settings files.
+
+    A field named after a Python keyword ends with an underscore.
+    """
     return name.removesuffix("_").replace("_", "-")
 
 
 def read(kind: type[T], value: object, at: str = "", spelling: Spelling = verbatim) -> T:
-    """Read plain data, as JSON or TOML yields it, as `kind`; raises MismatchError.
+    """Read plain data from JSON or TOML as `kind`. Raise MismatchError when it does not fit.
 
-    Supported: dataclasses, text, numbers, booleans, enums by value, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, and each of them
-    `Annotated` with constraints or variants.
+    Supported are dataclasses, text, numbers, booleans, enums by value, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`,
+    and all of these `Annotated` with constraints or variants.
     """
     return cast(T, _read(kind, value, at, spelling))
 
 
 def write(value: object, spelling: Spelling = verbatim) -> Any:
-    """Return the plain data of a dataclass; `read` returns the same value from it."""
+    """Return the plain data of a dataclass, from which `read` returns an equal one."""
     if is_dataclass(value):
         return {spelling(field.name): write(getattr(value, field.name), spelling) for field in fields(value)}
     if isinstance(value, Enum):
@@ -189,7 +196,7 @@ def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # n
         return _read_enum(kind, value, at)
     if kind is float and type(value) is int and value.bit_length() < 1024:  # a larger one does not fit into a float
         return float(value)
-    if type(value) is not kind:  # not isinstance: a bool is an int to it
+    if type(value) is not kind:  # isinstance would accept a bool as an int
         raise MismatchError(at, f"found {describe(value)}, allowed is {_NAMES[kind]}")
     return value
 
@@ -207,7 +214,10 @@ def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> ob
 
 
 def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], at: str, spelling: Spelling) -> object:
-    """Read a table as the class of its tag; a key of another class is reported with that class."""
+    """Read a table as the class for its key's value.
+
+    A key that belongs to another class is reported together with that class.
+    """
     chosen = _variant(plain, variants, table, at)
     try:
         return _read(chosen, table, at, spelling)
@@ -222,7 +232,7 @@ def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], 
 
 
 def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
-    """Return whether a class has the key at a path of keys, through the tables in it."""
+    """Return whether a class has a key at this path, through nested tables."""
     for part in (kind, *typing.get_args(kind)):
         if is_dataclass(part):
             hints = {spelling(name): hint for name, hint in _hints(cast(type, part)).items()}
@@ -231,7 +241,7 @@ def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
 
 
 def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: str) -> type:
-    """Return the class of a table. Its tag is read first, because the other keys depend on it."""
+    """Return the class of a table. The value of its key is read first, because the other keys depend on it."""
     kind = _hints(plain)[variants.key]
     if variants.key not in table:
         if any(field.name == variants.key and _has_default(field) for field in fields(cast(Any, plain))):
@@ -285,7 +295,7 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
     }
     try:
         return kind(**values)
-    except MismatchError as error:  # from a __post_init__, which knows the key within its own table only
+    except MismatchError as error:  # raised by a __post_init__, which knows only the key within its own table
         raise MismatchError(_under(at, error.at), error.problem) from None
 
 
@@ -309,7 +319,10 @@ def _under(at: str, key: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
-    """Return the known name that a misspelt one is near to; empty when there is none. Another number is another name."""
+    """Return the known name that resembles a misspelt one; empty when none does.
+
+    Names with different numbers are different names.
+    """
     same = [each for each in known if _numbers(each) == _numbers(name)]
     return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=cutoff)), "")
 
@@ -319,7 +332,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    alike = [name for name in known if name[:2] == key[:2]]  # so that `made` is near to `managed`
+    alike = [name for name in known if name[:2] == key[:2]]  # so that `managed` resembles `made`
     close = nearest(key, known) or nearest(key, alike, 0.5)
     return f"did you mean {close}?" if close else f"allowed are {', '.join(known)}"
 
@@ -340,7 +353,7 @@ def _allowed(kind: Any) -> str:
 
 
 def describe(value: object) -> str:
-    """Describe a value: a text or number itself, cut to 60 characters, with its kind; any other by its kind."""
+    """Return words for a value: texts and numbers with their kind, cut to 60 characters; the kind alone for others."""
     kind = _NAMES.get(type(value), type(value).__name__)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,4 +1,4 @@
-"""The reader of TOML: the standard library's, or tomli on Python 3.10; like uv's it accepts a byte order mark."""
+"""The reader of TOML: the standard library's, or tomli on Python 3.10. Like uv's, it accepts a byte order mark."""
 
 import sys
 from typing import Any
@@ -10,5 +10,5 @@ else:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Read a document; raises ValueError."""
+    """Read a document. Raise ValueError when it is not TOML."""
     return tomllib.loads(text.removeprefix("\ufeff"))

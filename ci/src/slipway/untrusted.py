@@ -7,15 +7,15 @@ from typing import Any
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
-# Commands that GitHub's runner executes when a step prints them: `##[set-output name=x]` anywhere, `::set-output name=x::` at the start of a line
-# (its src/Runner.Common/ActionCommand.cs).
+# Commands that GitHub's runner executes when a step prints them: `##[set-output name=x]` anywhere, and `::set-output
+# name=x::` at the start of a line (its src/Runner.Common/ActionCommand.cs).
 _COMMAND = re.compile(r"##(?=\[)|^([^\S\n]*):(?=:[\w-]+(?: [^\n]*)?::)", re.MULTILINE)
 
 
 def printable(text: str) -> str:
     """Remove terminal sequences, control characters, lone surrogates and bidirectional controls.
 
-    Tabs and line ends stay. A space is added to text that would be a command to GitHub's runner.
+    Tabs and line ends stay. Text that would be a command for GitHub's runner gets an additional space.
     """
     shown = _CONTROL.sub("", _SEQUENCE.sub("", text.replace("\r\n", "\n")))
     return _COMMAND.sub(r"\g<0> ", shown)
@@ -28,7 +28,7 @@ def one_line(text: str, longest: int = 300) -> str:
 
 
 def json_object(text: str) -> Mapping[str, Any]:
-    """Return the JSON object in a text; an empty one when there is none."""
+    """Return the JSON object in a text; an empty one when the text has none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

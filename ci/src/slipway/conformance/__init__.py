@@ -1,4 +1,4 @@
-"""The suite that checks the simulator's documentation of AWS against an account, through AWS's public API only.
+"""The suite that compares the simulator's documentation of AWS with an account, through AWS's public API only.
 
-The account may be simulated or real; the suite knows neither the simulator nor the release engine.
+The account may be simulated or real. The suite knows neither the simulator nor the release engine.
 """

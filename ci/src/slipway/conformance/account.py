@@ -1,6 +1,6 @@
 """An account and a region, called through AWS's public API.
 
-Every call is made once, because a repeated one would meet another state. Only throttled calls are repeated.
+Every call is made once, because a repeated one would find another state. Only throttled calls are repeated.
 """
 
 import re
@@ -25,7 +25,7 @@ PREFIX = "slipway-conformance-"
 TAG = "slipway:conformance"
 # Codes without "Exception", which only some protocols append.
 _THROTTLED = {"Throttling", "TooManyRequests", "RequestLimitExceeded"}
-# Errors that concern the caller or the moment and tell nothing about the platform's behaviour.
+# Errors that depend on the caller or the moment, and show nothing about the platform's behaviour.
 _INCONCLUSIVE = _THROTTLED | {
     "AccessDenied",
     "ExpiredToken",
@@ -44,12 +44,12 @@ _INCONCLUSIVE = _THROTTLED | {
 _TIMES, _PAUSE = 6, 5.0
 _ARN, _ACCOUNT = re.compile(r"arn:aws[\w-]*:[\w:/.*-]*[\w/*]"), re.compile(r"(?<!\d)\d{12}(?!\d)")
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
-# Errors of reading an answer that does not have the shape of AWS's model.
+# Errors when an answer does not have the form in AWS's API model.
 MISSHAPEN = (LookupError, TypeError, ValueError)
 
 
 class SilentError(Exception):
-    """An inconclusive answer: no permission, no quota, no connection."""
+    """An answer that proves nothing: no permission, no quota, no connection."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Reply:
         return f"{self.code}: {self.message}" if self.code else ""
 
     def __getitem__(self, key: str) -> Any:
-        """Return a member of the answer; raises SilentError when it is missing."""
+        """Return a field of the answer. Raise SilentError when it is missing."""
         if self.code or key not in self.answer:
             raise SilentError(masked(self.error or f"the answer has no {key}"))
         return self.answer[key]
 
 
 class AwsAccount:
-    """An account in a region, at AWS's endpoints or at `endpoint_url`."""
+    """An account in a region, at AWS's own endpoints or at `endpoint_url`."""
 
     def __init__(
         self, session: boto3.session.Session, region: str, time: PlatformTime, endpoint_url: str | None = None
@@ -98,7 +98,7 @@ class AwsAccount:
 
     @property
     def foreign_hosts(self) -> list[str]:
-        """The hosts of our endpoints that are not AWS's."""
+        """The hosts of the used endpoints that are not AWS's."""
         clients = [
             self._client(service) for service in ("sts", "apprunner", "ecr", "ecs", "elbv2", "cloudwatch", "logs")
         ]
@@ -106,7 +106,7 @@ class AwsAccount:
         return [host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
 
     async def ask(self, service: str, operation: str, /, **parameters: Any) -> Reply:
-        """Call an operation by its name in the API. Raises SilentError."""
+        """Call an operation by its name in the API. Raise SilentError when the answer proves nothing."""
         for _ in range(_TIMES):
             reply = await self._call(service, operation, parameters)
             if reply.code.removesuffix("Exception") not in _THROTTLED:
@@ -117,7 +117,7 @@ class AwsAccount:
         return reply
 
     async def pages(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
-        """Yield the items of all pages of a list. Raises SilentError."""
+        """Yield the items of all pages of a list. Raise SilentError when the answer proves nothing."""
         token = "NextToken" if member[0].isupper() else "nextToken"
         more: dict[str, Any] = {}
         while True:
@@ -129,7 +129,7 @@ class AwsAccount:
             more = {token: reply[token]}
 
     async def number(self) -> str:
-        """Return the account's number as STS reports it. Raises SilentError."""
+        """Return the account's number from STS. Raise SilentError when the answer proves nothing."""
         return str((await self.ask("sts", "GetCallerIdentity"))["Account"])
 
     async def _call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Reply:
@@ -152,7 +152,7 @@ class AwsAccount:
 
 
 def masked(text: str, names: Mapping[str, str] | None = None) -> str:
-    """Return the text in one line, without account numbers and ARNs; `names` maps known names to placeholders."""
+    """Return the text in one line, without account numbers and ARNs. `names` maps known names to placeholders."""
     for name, shown in sorted((names or {}).items(), key=lambda pair: -len(pair[0])):
         text = text.replace(name, shown)
     return one_line(_ACCOUNT.sub("ACCOUNT", _ARN.sub("ARN", text)))

@@ -1,6 +1,6 @@
-"""Probes of a service's behaviours: each returns one line to compare with `expectations`.
+"""Probes of a service's behaviours. Each returns one line, which is compared with `expectations`.
 
-A probe raises SilentError when the account's answer is inconclusive.
+A probe raises SilentError when the account's answer proves nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -107,7 +107,7 @@ async def _failed(service: ProbedService) -> str:
 
 
 async def _log(service: ProbedService) -> str:
-    """Summarise the log of the update, the newest operation."""
+    """Return a summary of the log of the update, which is the newest operation."""
     newest = (await service.operations())[0]
     lines = await _lines(service, newest)
     end = "ended with RUNNING" if "[AppRunner] Service status is set to RUNNING." in lines else "not ended"
@@ -123,7 +123,7 @@ async def _triggers(service: ProbedService) -> str:
 
 
 async def _lines(service: ProbedService, operation: Mapping[str, Any]) -> list[str]:
-    """Read an operation's log stream, once its last line has arrived."""
+    """Read an operation's log stream after its last line has arrived."""
     group = f"/aws/apprunner/{service.name}/{service.arn.rpartition('/')[2]}/service"
     stream = f"deployment/{_plain(operation)}"
     for _ in range(_LOG_READS):
@@ -173,9 +173,9 @@ _SCALING_SUBJECTS = ("auto scaling by one name", "auto scaling without a revisio
 
 
 async def probe_scaling(account: AwsAccount, name: str, run: str, findings: Findings) -> str | None:
-    """Create two revisions of an auto scaling configuration and delete the second.
+    """Create two revisions of an auto scaling configuration, and delete the second.
 
-    Returns the ARN of the first, for a service; None when the account refuses.
+    Return the ARN of the first, for a service; None when the account refuses.
     """
     try:
         first, second = [(await _create_scaling(account, name, run))[_NOUN] for _ in range(2)]

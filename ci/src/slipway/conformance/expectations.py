@@ -1,7 +1,8 @@
-"""The expectations of AWS, as data: the cells of App Runner's state table, and named behaviours; and what a run finds of them.
+"""The expectations of AWS as data: App Runner's state table, and named behaviours.
 
-Marks: M service model of boto3 1.44, G developer guide, F field reports, † unverified. An expectation is the line that describes a
-call's outcome; NAME, ARN and ACCOUNT replace those of the probed service.
+Also the findings of a run about them.
+The marks are M for the API model in boto3 1.44, G for the developer guide, F for field reports, † for unverified. An
+expectation is the line that describes a call's outcome. NAME, ARN and ACCOUNT replace those of the probed service.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ class Cell:
 
     @property
     def subject(self) -> str:
-        """The expectation's name in every report."""
+        """The expectation's name in all reports."""
         return subject_of(self.call, self.state)
 
 
@@ -36,10 +37,10 @@ class Behaviour:
 
     service: str
     subject: str
-    says: str  # its line in the documentation
+    says: str  # the line in the documentation
     mark: str
     expected: str = ""  # the outcome that the suite expects
-    unseen: str = ""  # why it cannot be seen from outside
+    unseen: str = ""  # why it is invisible from outside
 
 
 def subject_of(call: str, state: str) -> str:
@@ -47,7 +48,7 @@ def subject_of(call: str, state: str) -> str:
 
 
 def cells_of(table: Mapping[str, Sequence[str]], states: Sequence[str]) -> tuple[Cell, ...]:
-    """List the cells of a state table, row by row; the first text of a row has the marks."""
+    """Return the cells of a state table, row by row. The first text of a row has the marks."""
     return tuple(
         Cell(call, state, expected.format(state=state), mark)
         for call, (marks, *row) in table.items()
@@ -56,12 +57,12 @@ def cells_of(table: Mapping[str, Sequence[str]], states: Sequence[str]) -> tuple
 
 
 def cells() -> tuple[Cell, ...]:
-    """List the cells of App Runner's state table, row by row."""
+    """Return the cells of App Runner's state table, row by row."""
     return cells_of(_TABLE, STATES)
 
 
 def every() -> Iterator[ConformanceFinding]:
-    """Yield all expectations, as findings of which nothing has been seen yet."""
+    """Yield all expectations, as findings without an observation."""
     for cell in cells():
         reachable = cell.state != "DELETE_FAILED"
         yield unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
@@ -69,14 +70,14 @@ def every() -> Iterator[ConformanceFinding]:
 
 
 def unseen_of(behaviours: Iterable[Behaviour]) -> Iterator[ConformanceFinding]:
-    """Yield the expectations of those behaviours that are simulated."""
+    """Yield the expectations of simulated behaviours, as findings without an observation."""
     for behaviour in behaviours:
         if behaviour.mark != NOT_SIMULATED:
             yield unseen(behaviour.subject, behaviour.expected or behaviour.says, behaviour.mark, behaviour.unseen)
 
 
 def unseen(subject: str, expected: str, mark: str, out_of_reach: str = "") -> ConformanceFinding:
-    """Return an expectation of which nothing has been seen yet."""
+    """Return an expectation as a finding without an observation."""
     verdict = ConformanceVerdict.OUT_OF_REACH if out_of_reach else ConformanceVerdict.NOT_REACHED
     seen = out_of_reach or "the run ended before"
     return ConformanceFinding(subject=subject, expected=expected, mark=mark, verdict=verdict, seen=seen)
@@ -91,7 +92,7 @@ _DEPLOY = (
     "InvalidRequestException: Can't start a deployment on the specified service, because it isn't in RUNNING state."
 )
 _UPDATE, _PAUSE, _RESUME, _DELETE = map(_not, ("updated", "paused", "resumed", "deleted"))
-# By call: a mark for each state, and the outcomes in the order of STATES.
+# For each call: the marks of all states, and the outcomes in the order of STATES.
 _TABLE = {
     # PAUSED: "You can't update a paused service"; which error, and its words, F of another state. CREATE_FAILED: a rebuild, since 2023-06
     "UpdateService": ("MFGM††", "begins UPDATE_SERVICE", _UPDATE, _UPDATE, "begins CREATE_SERVICE", _UPDATE, _GONE),
@@ -108,7 +109,7 @@ _TABLE = {
 
 
 class Unseen(str):
-    """The reason why an outcome cannot be seen from outside."""
+    """The reason why an outcome is invisible from outside."""
 
     __slots__ = ()
 
@@ -232,7 +233,7 @@ _ECR = (
 
 
 def behaviours_of(service: str, rows: Iterable[tuple[str, str, str, str]], prefix: str = "") -> tuple[Behaviour, ...]:
-    """Read rows of mark, subject, outcome and sentence."""
+    """Return the behaviours in rows of mark, subject, outcome and sentence."""
     return tuple(
         Behaviour(
             service=service,
@@ -250,13 +251,13 @@ BEHAVIOURS = (*behaviours_of("App Runner", _APP_RUNNER), *behaviours_of("ECR", _
 
 
 class Findings:
-    """The findings by subject; everything expected, nothing seen at first. Account numbers and ARNs are masked."""
+    """The findings by subject. At first nothing is observed. Account numbers and ARNs are masked."""
 
     def __init__(self, expected: Iterable[ConformanceFinding]) -> None:
         self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in expected}
 
     def saw(self, subject: str, seen: str) -> None:
-        """Record what the account answered, in one line."""
+        """Record the account's answer in one line."""
         finding, seen = self._findings[subject], masked(seen)
         verdict = ConformanceVerdict.CONFIRMED if seen == finding.expected else ConformanceVerdict.DIFFERS
         self._findings[subject] = replace(
@@ -264,7 +265,7 @@ class Findings:
         )
 
     async def probe(self, subject: str, probe: Awaitable[str]) -> None:
-        """Record the outcome of a probe, or why it saw nothing."""
+        """Record the outcome of a probe, or why it proves nothing."""
         try:
             self.saw(subject, await probe)
         except SilentError as error:
@@ -273,7 +274,7 @@ class Findings:
             self.missed(subject, f"an answer of another shape: {error!r}")
 
     def missed(self, subject: str, why: str) -> None:
-        """Record why nothing was seen, unless something was."""
+        """Record why nothing was observed, unless something was."""
         if self._findings[subject].verdict is ConformanceVerdict.NOT_REACHED:
             self._findings[subject] = replace(self._findings[subject], seen=masked(why))
 
@@ -284,7 +285,10 @@ class Findings:
 def evidence(
     reports: Iterable[Conformance], expected: Iterable[ConformanceFinding] | None = None
 ) -> Mapping[str, ConformanceVerdict]:
-    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation; App Runner's by default."""
+    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with the same expectation.
+
+    The default is App Runner's.
+    """
     today = {finding.subject: finding.expected for finding in expected or every()}
     verdicts: dict[str, ConformanceVerdict] = {}
     for report in sorted(reports, key=lambda report: report.day):

@@ -1,4 +1,4 @@
-"""The suite for ECS Express Mode: two services that it takes through every state and deletes at the end of a run."""
+"""The suite for ECS Express Mode: two services that it brings into every state, and deletes at the end of a run."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,15 +21,15 @@ _POLL, _TIMEOUT = 10.0, 45 * 60.0  # seconds
 _ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 _CLUSTER = "default"
 _CPU, _MEMORY = "256", "512"
-# Prices in N. Virginia; a task with its public address, and a load balancer with two.
+# Prices in N. Virginia of a task with its public address, and of a load balancer with two.
 _TASK_HOUR, _BALANCER_HOUR = 0.018, 0.041
 _LEAST, _MOST = 25, 75  # minutes
-_TASKS = 4  # at most, of both services
+_TASKS = 4  # the largest number of both services' tasks
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The roles of the services: the suite creates none."""
+    """The roles for the services. The suite creates none."""
 
     execution: str
     infrastructure: str
@@ -91,7 +91,7 @@ class ExpressService:
         }
 
     async def outcome(self, call: str, variables: Mapping[str, str] | None = None) -> str:
-        """Make a call and describe its outcome in one line."""
+        """Make a call, and return its outcome in one line."""
         before = await self.deployments()
         reply = await self._made(call, variables or {"B": "2", "A": "1"}, before)
         if reply.code:
@@ -125,7 +125,7 @@ class ExpressService:
                 return await self.ask(call, serviceArn=self.arn)
 
     async def deployments(self) -> list[Mapping[str, Any]]:
-        """Return the deployments, the newest first; none of a service that has none to show."""
+        """Return the deployments, the newest first; none for a service without any."""
         reply = await self.ask("ListServiceDeployments", service=self.arn, cluster=_CLUSTER)
         found = [] if reply.code else list(reply["serviceDeployments"])
         return sorted(found, key=lambda deployment: str(deployment["createdAt"]), reverse=True)
@@ -135,7 +135,7 @@ class ExpressService:
         return service
 
     async def settled(self) -> str:
-        """Return the status of the newest deployment once it has ended."""
+        """Return the status of the newest deployment after it has ended."""
         return await self._until(self._newest_status, _ENDED)
 
     async def is_inactive(self) -> bool:
@@ -158,14 +158,14 @@ class ExpressService:
         return seen
 
     async def revision(self) -> Mapping[str, Any]:
-        """Return the revision of the newest deployment."""
+        """Return the service revision of the newest deployment."""
         arn = (await self.deployments())[0]["targetServiceRevisionArn"]
         found = (await self.ask("DescribeServiceRevisions", serviceRevisionArns=[arn]))["serviceRevisions"]
         revision: Mapping[str, Any] = found[0]
         return revision
 
     async def groups(self) -> list[Mapping[str, Any]]:
-        """Return its target groups."""
+        """Return the service's target groups."""
         (path,) = (await self.revision())["ecsManagedResources"]["ingressPaths"]
         arns = [group["arn"] for group in path["targetGroups"]]
         return list((await self.account.ask("elbv2", "DescribeTargetGroups", TargetGroupArns=arns))["TargetGroups"])
@@ -176,7 +176,7 @@ class ExpressService:
 
 @dataclass(frozen=True)
 class ExpressWalk:
-    """One service on its way through every state; every answer is recorded."""
+    """One service that goes through every state. Every answer is recorded."""
 
     service: ExpressService
     findings: Findings
@@ -291,7 +291,7 @@ class ExpressWalk:
         return "names the revision of the newest deployment" if right else "names another revision"
 
     async def _active(self) -> str:
-        """Wait for the second active configuration."""
+        """Wait for the second active configuration, and return a line about it."""
         for _ in range(60):
             count = len((await self.service.describe())["activeConfigurations"])
             if count == 2:
@@ -325,7 +325,7 @@ _OPERATIONS = {
 async def conform(
     account: AwsAccount, image: ProbeImage, roles: Roles, tell: TellLine, run: str | None = None
 ) -> Conformance:
-    """Run everything, delete everything, and report. A cancellation still deletes what was created."""
+    """Run the whole suite, delete its resources, and report. Delete them even after a cancellation."""
     run, findings = run or new_run(), Findings(every())
     left: tuple[str, ...] = ()
     began = account.time.now()
@@ -343,7 +343,7 @@ async def conform(
 
 
 async def _gone(walk: Callable[[], Awaitable[None]], tell: TellLine) -> None:
-    """Walk; an account that does not answer ends the walk only."""
+    """Run a walk. An account that does not answer ends only this walk."""
     try:
         await walk()
     except (SilentError, *MISSHAPEN) as error:
@@ -351,7 +351,10 @@ async def _gone(walk: Callable[[], Awaitable[None]], tell: TellLine) -> None:
 
 
 async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[str, ...]:
-    """Delete the services and log groups of one run, or of all; return what could not be deleted, with the reasons."""
+    """Delete the services and log groups of one run, or of all.
+
+    Return those that could not be deleted, with reasons.
+    """
     left: list[str] = []
     for arn in await listed(_services(account, run), "services", left):
         reply = await account.ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)

@@ -1,6 +1,6 @@
-"""The expectations of ECS Express Mode, as data: calls by the state of a service, and named behaviours.
+"""The expectations of ECS Express Mode as data: calls by the state of a service, and named behaviours.
 
-The marks are those of App Runner's expectations; here F also covers what other tools' code expects of AWS.
+The marks are those of App Runner's expectations. Here F also includes expectations in the code of other tools.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _LEAVING = "InvalidParameterException: Unable to Start a service that is still D
 _DRAINING = "ServiceNotActiveException: Service is in DRAINING status"
 _INACTIVE = "ServiceNotActiveException: Cannot perform this operation on a service in INACTIVE status"
 _ENDED = "ConflictException: The service deployment is in the SUCCESSFUL state and cannot be stopped."
-# By call: a mark for each state, and the outcomes in the order of STATES.
+# For each call: the marks of all states, and the outcomes in the order of STATES.
 _TABLE = {
     # INACTIVE: the Terraform provider's tests; DRAINING: field reports
     "CreateExpressGatewayService": ("†††FF", BEGINS, _TAKEN, _TAKEN, _LEAVING, BEGINS),
@@ -121,11 +121,11 @@ BEHAVIOURS = behaviours_of(SERVICE, _ROWS, f"{SERVICE}: ")
 
 
 def cells() -> tuple[Cell, ...]:
-    """List the cells of the state table, row by row."""
+    """Return the cells of the state table, row by row."""
     return cells_of(_TABLE, STATES)
 
 
 def every() -> Iterator[ConformanceFinding]:
-    """Yield all expectations, as findings of which nothing has been seen yet."""
+    """Yield all expectations, as findings without an observation."""
     yield from (unseen(cell.subject, cell.expected, cell.mark) for cell in cells())
     yield from unseen_of(BEHAVIOURS)

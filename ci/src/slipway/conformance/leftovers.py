@@ -1,6 +1,6 @@
-"""Cleaning up: resources of the suite's runs, found by name prefix and tag together, and deleted.
+"""Delete resources of the suite's runs, which are found by name prefix and tag together.
 
-Log groups have no tag; the name of our service identifies them.
+Log groups have no tag. The name of the suite's service identifies them.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -30,13 +30,13 @@ class Leftover:
 
 
 async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[str, ...]:
-    """Delete the resources of one run, or of all; return what could not be deleted, with the reasons."""
+    """Delete the resources of one run, or of all. Return those that could not be deleted, with reasons."""
     left: list[str] = []
     services = await listed(_services(account, run), "services", left)
     async with anyio.create_task_group() as tasks:
         for service in services:
             tasks.start_soon(_delete_service, service, left)
-    # Auto scaling after the services that use it.
+    # Auto scaling configurations are deleted after the services that use them.
     for kind, found in (("log groups", _log_groups), ("auto scaling", _scaling), ("repositories", _repositories)):
         for leftover in await listed(found(account, run), kind, left):
             await delete(account, leftover, left)
@@ -46,7 +46,7 @@ async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[s
 
 
 async def listed(resources: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
-    """Collect the resources of a kind before any is deleted; an error is recorded in `left` and ends the list."""
+    """Collect the resources of a kind before any is deleted. An error is recorded in `left` and ends the list."""
     found: list[T] = []
     try:
         async for resource in resources:
@@ -71,7 +71,7 @@ def is_ours(tags: Iterable[Mapping[str, str]], run: str | None) -> bool:
 
 
 async def _delete_service(service: ProbedService, left: list[str]) -> None:
-    """Delete a service once no operation is in progress, which App Runner requires."""
+    """Delete a service when no operation is in progress, as App Runner requires."""
     try:
         for _ in range(_DELETIONS):
             status = await service.settled()
@@ -93,7 +93,7 @@ async def _log_groups(account: AwsAccount, run: str | None) -> AsyncIterator[Lef
 
 
 async def log_groups(account: AwsAccount, beginning: str) -> AsyncIterator[Leftover]:
-    """Yield the log groups whose names begin so."""
+    """Yield the log groups whose names begin with `beginning`."""
     async for group in account.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=beginning):
         name = group["logGroupName"]
         yield Leftover(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
@@ -124,7 +124,7 @@ def prefix(run: str | None) -> str:
 
 
 async def delete(account: AwsAccount, leftover: Leftover, left: list[str]) -> None:
-    """Delete with retries: resources count as used for a while after their service is gone [F]."""
+    """Delete a resource, with retries: it counts as used for a while after its service was deleted [F]."""
     try:
         for retries in reversed(range(_RETRIES + 1)):
             reply = await account.ask(leftover.service, leftover.call, **leftover.parameters)

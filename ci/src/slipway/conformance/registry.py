@@ -24,7 +24,7 @@ class ProbedRepository:
     name: str
 
     async def create(self, run: str) -> None:
-        """Create it. Raises SilentError when the account refuses."""
+        """Create the repository. Raise SilentError when the account refuses."""
         tags = [{"Key": TAG, "Value": run}]
         created = await self.account.ask(
             "ecr", "CreateRepository", repositoryName=self.name, imageTagMutability="IMMUTABLE", tags=tags
@@ -36,14 +36,14 @@ class ProbedRepository:
         return await self.account.ask("ecr", call, repositoryName=self.name, **parameters)
 
     async def upload(self, blob: Blob) -> None:
-        """Upload a layer or an image's configuration. Raises SilentError."""
+        """Upload a layer or an image's configuration. Raise SilentError when the account refuses."""
         upload = (await self.ask("InitiateLayerUpload"))["uploadId"]
         part = {"partFirstByte": 0, "partLastByte": len(blob.content) - 1, "layerPartBlob": blob.content}
         await self.ask("UploadLayerPart", uploadId=upload, **part)
         await self.ask("CompleteLayerUpload", uploadId=upload, layerDigests=[blob.digest])
 
     async def ensure(self, manifest: Blob, tag: str) -> None:
-        """Put an image under a tag unless it is there. Raises SilentError."""
+        """Put an image under a tag unless it exists. Raise SilentError when the account refuses."""
         reply = await self.put(manifest, tag)
         if reply.code not in ("", "ImageAlreadyExistsException"):
             raise SilentError(masked(f"PutImage: {reply.error}"))
@@ -58,12 +58,12 @@ class ProbedRepository:
 
 
 def image(number: int, layer: Blob = _LAYER) -> Blob:
-    """Build the manifest of a distinct image."""
+    """Return the manifest of an image that differs for each number."""
     return Artifact(kind=_KIND, config=EMPTY, layers=(layer,), annotations={"number": str(number)}).manifest()
 
 
 async def probe_repository(account: AwsAccount, name: str, run: str, findings: Findings) -> None:
-    """Create the repository and probe its behaviours."""
+    """Create the repository, and probe its behaviours."""
     repository = ProbedRepository(account, name)
     try:
         await repository.create(run)
@@ -97,7 +97,7 @@ async def _other(repository: ProbedRepository) -> str:
 
 
 async def _race(repository: ProbedRepository) -> str:
-    """Put two images under one tag at once; one must win."""
+    """Put two images under one tag at the same time. Exactly one put must succeed."""
     codes: list[str] = []
 
     async def put(number: int) -> None:

@@ -1,4 +1,4 @@
-"""An App Runner service of a run: called, awaited, its answers condensed to one line."""
+"""An App Runner service of a run: it is called and awaited, and its answers are condensed to one line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from slipway.conformance.walks import BUSY, CPU, MEMORY, Request
 from slipway.errors import BadInputError
 
 _FIRST_WAIT, _LONGEST_WAIT, _TIMEOUT = 1.0, 10.0, 30 * 60.0  # seconds
-_LISTINGS, _LISTING_PAUSE = 5, 2.0  # a new operation may be listed a moment later
+_LISTINGS, _LISTING_PAUSE = 5, 2.0  # a new operation may appear in the list a moment later
 _PUBLIC = "public.ecr.aws/"
 _NOWHERE = "/slipway-conformance-is-not-here"
 
 
 @dataclass(frozen=True)
 class ProbeImage:
-    """The image that the services run; an image of a private repository needs an access role."""
+    """The image that the services run. A private repository's image needs an access role."""
 
     identifier: str = "public.ecr.aws/aws-containers/hello-app-runner:latest"
     port: int = 8000
@@ -36,7 +36,7 @@ class ProbeImage:
         return self.identifier.startswith(_PUBLIC)
 
     def configuration(self, request: Request) -> dict[str, Any]:
-        """Build the source and health check of a CreateService or an UpdateService."""
+        """Return the source and health check for a CreateService or an UpdateService."""
         settings: dict[str, Any] = {"RuntimeEnvironmentVariables": {"SECOND": "2"}}
         if request is not Request.SECOND:
             settings = {"Port": str(self.port), "RuntimeEnvironmentVariables": {"FIRST": "1"}}
@@ -63,7 +63,10 @@ def _health(request: Request) -> dict[str, Any]:
 
 
 class ProbedService:
-    """A service of the suite; `arn` is empty before its creation. `scaling`: ARN of its auto scaling configuration, None without one."""
+    """A service of the suite.
+
+    `arn` is empty before its creation. `scaling` is the ARN of its auto scaling configuration, or None.
+    """
 
     def __init__(self, account: AwsAccount, image: ProbeImage, run: str, name: str, scaling: str | None = None) -> None:
         self.account = account
@@ -74,7 +77,7 @@ class ProbedService:
         self.scaling = scaling
 
     async def create(self, request: Request, **parts: Any) -> Reply:
-        """Call CreateService with this name and the run's tag, by which `leftovers` finds it."""
+        """Call CreateService with this name and the run's tag, by which `leftovers` finds the service."""
         sizes = {"Cpu": f"{CPU} vCPU", "Memory": f"{MEMORY} GB"}
         parameters = {"InstanceConfiguration": sizes, **self.image.configuration(request), **parts}
         if self.scaling:
@@ -83,7 +86,7 @@ class ProbedService:
         return await self.account.ask("apprunner", "CreateService", ServiceName=self.name, Tags=tags, **parameters)
 
     async def begin(self, request: Request) -> None:
-        """Create it and keep its ARN. Raises SilentError when the account refuses."""
+        """Create the service and keep its ARN. Raise SilentError when the account refuses."""
         reply = await self.create(request)
         if reply.code:
             raise SilentError(self.masked(f"CreateService: {reply.error}"))
@@ -97,12 +100,12 @@ class ProbedService:
         return service
 
     async def status(self) -> str:
-        """Return the status; a service that is no longer described is DELETED."""
+        """Return the status. A service that AWS no longer describes is DELETED."""
         reply = await self.ask("DescribeService")
         return "DELETED" if reply.code == "ResourceNotFoundException" else str(reply["Service"]["Status"])
 
     async def settled(self) -> str:
-        """Return the status once nothing is in progress, or after 30 minutes."""
+        """Return the status when no operation is in progress, or after 30 minutes."""
         began, wait = self.account.time.now(), _FIRST_WAIT
         while (status := await self.status()) == BUSY:
             if (self.account.time.now() - began).total_seconds() > _TIMEOUT:
@@ -123,7 +126,7 @@ class ProbedService:
         return masked(text, {self.arn: "ARN", self.name: "NAME"} if self.arn else {self.name: "NAME"})
 
     async def outcome(self, call: str, request: Request | None = None) -> str:
-        """Make a call and describe its outcome in one line."""
+        """Make a call, and return its outcome in one line."""
         match call:
             case "DescribeService":
                 reply = await self.ask(call)
@@ -150,7 +153,7 @@ class ProbedService:
         return f"begins {begun}, and the answer has no OperationId" if begun else SAME
 
     async def _begun(self, before: set[str], named: str | None) -> str | None:
-        """Return the type of the new operation; wait for it when the answer names one."""
+        """Return the type of the new operation. Wait for it when the answer names one."""
         for _ in range(_LISTINGS if named else 1):
             new = [operation for operation in await self.operations() if operation["Id"] not in before]
             if new:

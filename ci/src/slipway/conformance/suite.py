@@ -1,4 +1,7 @@
-"""The suite creates three services, a repository and an auto scaling configuration, and deletes them all at the end of a run."""
+"""The suite for App Runner.
+
+It creates three services, a repository and an auto scaling configuration, and deletes them at the end of a run.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from slipway.records.conformance import AWS, Conformance
 
 @dataclass(frozen=True)
 class Walker:
-    """One service on its way through every state; every answer is recorded."""
+    """One service that goes through every state. Every answer is recorded."""
 
     service: ProbedService
     walk: Walk
@@ -29,7 +32,7 @@ class Walker:
     tell: TellLine
 
     async def go(self) -> None:
-        """Walk from the creation to the last leg; unreached subjects get the reason."""
+        """Go from the creation to the last leg. Subjects that are not reached get the reason."""
         assert self.walk.creation.request is not None
         try:
             await self.service.begin(self.walk.creation.request)
@@ -66,7 +69,7 @@ class Walker:
             await self._ask(call, BUSY)
 
     async def _leave_unrecorded(self, leg: Leg) -> None:
-        """Leave by a call whose cell another leg records."""
+        """Leave a state by a call whose cell another leg records."""
         assert leg.leave is not None
         try:
             outcome = await self.service.outcome(leg.leave.call, leg.leave.request)
@@ -76,7 +79,7 @@ class Walker:
             self.tell(f"{self.walk.name}: {leg.leave.call}: {outcome}")
 
     async def _ask(self, call: str, state: str, *request: Any) -> None:
-        """Record a cell if the service is still in the state: an earlier call may have begun an operation by mistake."""
+        """Record a cell if the service is still in the state, because an earlier call may have begun an operation by mistake."""
 
         async def outcome() -> str:
             status = await self.service.status()
@@ -94,16 +97,16 @@ class Walker:
                 self.findings.missed(subject, why)
 
 
-_SETTLING_SECONDS = 5.0  # until the last creation is listed, even if its answer was lost
+_SETTLING_SECONDS = 5.0  # until the last creation is listed, even when its answer was lost
 
 
 def new_run() -> str:
-    """Generate the id that marks a run's resources."""
+    """Return a new id, which marks a run's resources."""
     return secrets.token_hex(3)
 
 
 async def conform(account: AwsAccount, image: ProbeImage, tell: TellLine, run: str | None = None) -> Conformance:
-    """Run everything, delete everything, and report. A cancellation still deletes what was created."""
+    """Run the whole suite, delete its resources, and report. Delete them even after a cancellation."""
     run, findings = run or new_run(), Findings(every())
     left: tuple[str, ...] = ()
     began = account.time.now()
@@ -124,7 +127,7 @@ async def conform(account: AwsAccount, image: ProbeImage, tell: TellLine, run: s
 def conformance_of(
     account: AwsAccount, image: ProbeImage, began: datetime, findings: Findings, left: Sequence[str]
 ) -> Conformance:
-    """Report a run that has just ended."""
+    """Return the report of a run that has just ended."""
     return Conformance(
         against="an emulator" if account.foreign_hosts else AWS,
         region=account.region,

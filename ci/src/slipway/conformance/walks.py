@@ -1,6 +1,6 @@
-"""The walks through the states, as data: three services in parallel visit every reachable state.
+"""The walks through the states as data. Three services visit all reachable states in parallel.
 
-The estimate of resources, duration and cost is computed from them.
+The estimate of resources, duration and cost is computed from these data.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _DURING_A_DEPLOYMENT = 2  # App Runner runs two instances during a deployment [M
 
 
 class Request(Enum):
-    """The configuration of a creation or an update.
+    """The configuration for a creation or an update.
 
     A failing one checks the health of a missing page, because an image may listen on any PORT.
     """
@@ -35,20 +35,20 @@ class Transition:
     """A call that begins an operation."""
 
     call: str
-    minutes: tuple[int, int]  # the shortest and longest duration that users report
+    minutes: tuple[int, int]  # the shortest and longest durations that users report
     request: Request | None = None
-    meanwhile: tuple[str, ...] = ()  # calls made while it lasts
+    meanwhile: tuple[str, ...] = ()  # calls during the transition
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leg:
-    """A stay in a state: the calls and behaviours probed there, and the transition out."""
+    """A stay in a state: the calls and behaviours to probe there, and the transition that ends it."""
 
     state: str
     calls: tuple[str, ...] = ()
     behaviours: tuple[str, ...] = ()
     leave: Transition | None = None
-    recorded: bool = True  # whether the transition's cell is recorded here
+    recorded: bool = True  # whether this leg records the transition's cell
 
     def subjects(self) -> Iterator[str]:
         yield from (subject_of(call, self.state) for call in self.calls)
@@ -61,7 +61,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Walk:
-    """One service from its creation to its deletion."""
+    """The path of one service, from its creation to its deletion."""
 
     name: str
     creation: Transition
@@ -78,7 +78,7 @@ class Walk:
 
 
 _READS = ("DescribeService", "ListOperations", "ListServices")
-# Calls that must be refused first, calls that may begin an operation last.
+# Calls that must be refused come first, calls that may begin an operation last.
 _CHANGES = ("ResumeService", "StartDeployment", "PauseService", "UpdateService", "DeleteService")
 _CREATED, _FAILED = (3, 6), (6, 19)
 _DEPLOYED, _STOPPED = (2, 5), (1, 3)
@@ -148,7 +148,10 @@ WALKS = (
 
 
 def estimate() -> Estimate:
-    """Estimate a run: the walks are parallel, so the longest one counts for the duration and all for the cost."""
+    """Return the estimate for a run.
+
+    The walks are parallel, so the longest one determines the duration, and all of them the cost.
+    """
     names = ", ".join(walk.name for walk in WALKS)
     return Estimate(
         creates=(
@@ -165,6 +168,6 @@ def estimate() -> Estimate:
 
 
 def _dollars(minutes: int) -> float:
-    """Compute the upper bound: every instance busy and doubled all the time."""
+    """Return the upper bound of the cost: every instance busy and doubled all the time."""
     hourly = (CPU * VCPU_HOUR + MEMORY * GB_HOUR) * _DURING_A_DEPLOYMENT
     return round(hourly * minutes / 60, 2)

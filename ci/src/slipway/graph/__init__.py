@@ -1,1 +1,1 @@
-"""Containers: the image, Postgres and the gate. Only this room, main.py and objects import dagger."""
+"""Containers: the image, Postgres and the gate. Only this room, main.py and the room objects import dagger."""

@@ -15,7 +15,7 @@ _COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operat
 
 
 def pinned(name: str) -> str:
-    """Return the reference in `images/NAME/Dockerfile`; raises BadInputError when there is none."""
+    """Return the image reference in `images/NAME/Dockerfile`. Raise BadInputError when there is none."""
     file = files("slipway.graph") / "images" / name / "Dockerfile"
     if not file.is_file():
         raise BadInputError(f"slipway has no image pinned for {name}", "name one by digest in [tool.slipway.images]")
@@ -27,9 +27,9 @@ def python(images: Images, version: str) -> str:
 
 
 def python_version(pyproject: str, version_file: str) -> str:
-    """Return the minor version of a service: that of its .python-version, otherwise the highest pinned one that requires-python allows.
+    """Return a service's minor version of Python: that of its .python-version, otherwise the highest pinned one that requires-python allows.
 
-    Raises BadInputError when no image of it is pinned. An image has the latest patch of its minor version.
+    Raise BadInputError when no image of it is pinned. An image has the latest patch of its minor version.
     """
     requires = _requires(toml.loads(pyproject).get("project"))
     allowed = [version for version in _PYTHONS if _allows(requires, version)]
@@ -51,7 +51,7 @@ def python_version(pyproject: str, version_file: str) -> str:
 
 
 def _requires(project: object) -> str:
-    """Return requires-python of the table [project], of which uv reports what else is wrong."""
+    """Return requires-python from the table [project]. uv reports other errors in this table."""
     requires = project.get("requires-python", "") if isinstance(project, dict) else ""
     if not isinstance(requires, str):
         raise BadInputError(f"requires-python in [project] is {requires!r}, not a text", 'write it as in ">=3.12"')
@@ -59,7 +59,7 @@ def _requires(project: object) -> str:
 
 
 def _allows(requires: str, minor: str) -> bool:
-    """Return whether every clause of a version specifier admits the latest patch of a minor version."""
+    """Return whether every clause of a version specifier allows the latest patch of a minor version."""
     latest = (*map(int, minor.split(".")), 999)
     for sign, number, any_below in _CLAUSE.findall(requires):
         bound = tuple(map(int, number.split(".")))
@@ -84,9 +84,9 @@ def registry(images: Images) -> str:
 
 
 def postgres(images: Images, migrations: Migrations, major: str | None = None) -> str:
-    """Return the image in migrations.postgres; otherwise the pinned one of `major`; otherwise images.postgres, or the pinned one.
+    """Return the image in migrations.postgres; otherwise the pinned image of `major`; otherwise images.postgres, or its pinned default.
 
-    Raises BadInputError for an unpinned major.
+    Raise BadInputError for a major without a pinned image.
     """
     wanted = major or migrations.postgres
     if not wanted.isdecimal():

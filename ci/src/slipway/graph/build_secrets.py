@@ -1,4 +1,7 @@
-"""Build secrets: named in the settings, passed by the caller, seen by single commands of a build and by no layer."""
+"""Build secrets: named in the settings and passed by the caller.
+
+Only single commands of a build see them, and no layer contains them.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -11,15 +14,15 @@ from slipway.settings import Images
 from slipway.settings.service import BUILD_SECRET
 from slipway.untrusted import json_object
 
-_NETRC: Final = "netrc"  # the one secret that uv reads as a file
+_NETRC: Final = "netrc"  # the only secret that uv reads from a file
 _NETRC_FILE: Final = "/run/secrets/netrc"
 _FORMS: Final = "pass lines NAME=value, or a JSON object, whose values may have several lines"
 
 
 async def read(given: dagger.Secret | None) -> dict[str, dagger.Secret]:
-    """Read the values that a caller passes, by name: lines NAME=value, or a JSON object for values of several lines.
+    """Read the values that a caller passes, by name: lines NAME=value, or a JSON object for values with several lines.
 
-    Raises BadInputError, which quotes nothing of a text that may be a secret.
+    Raise BadInputError, whose text never quotes the input, which may be a secret.
     """
     if given is None:
         return {}
@@ -44,7 +47,7 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def not_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> Iterator[BadInputError]:
-    """Yield an error for each secret of the settings without a value."""
+    """Yield an error for each secret in the settings without a value."""
     for name in images.secrets:
         if name not in secrets:
             yield BadInputError(
@@ -54,13 +57,13 @@ def not_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> Iterator[
 
 
 def check_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> None:
-    """Raise ObstaclesError for all secrets without a value."""
+    """Raise ObstaclesError with all secrets that have no value."""
     if obstacles := [*not_given(images, secrets)]:
         raise ObstaclesError(obstacles)
 
 
 def with_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secret]) -> dagger.Container:
-    """Pass secrets as uv reads them."""
+    """Pass secrets to a container in the form that uv reads."""
     for name, secret in secrets.items():
         if name == _NETRC:
             mounted = container.with_mounted_secret(_NETRC_FILE, secret)
@@ -71,7 +74,7 @@ def with_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secre
 
 
 def without_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secret]) -> dagger.Container:
-    """Return the container as it was before `with_secrets`."""
+    """Return the container without the secrets of `with_secrets`."""
     for name in secrets:
         if name == _NETRC:
             container = container.without_mount(_NETRC_FILE).without_env_variable("NETRC")

@@ -1,7 +1,7 @@
-"""The service's tests in Dagger's trace, from the report that pytest itself writes.
+"""The service's tests in Dagger's trace, from the report that pytest writes.
 
-A plugin in the service's environment would add OpenTelemetry, protobuf and requests to its libraries, and would record nothing
-where the engine has the result in its cache.
+A pytest plugin would add OpenTelemetry, protobuf and requests to the service's libraries, and would record nothing when
+the engine takes the result from its cache.
 """
 
 import time
@@ -16,9 +16,9 @@ from dagger.telemetry import get_tracer
 from slipway.untrusted import one_line
 
 _REPORT: Final = "/tmp/slipway-tests.xml"  # noqa: S108 -- inside a container
-VARIABLES: Final = {"PYTEST_ADDOPTS": f"--junitxml={_REPORT}"}  # which other tools ignore
+VARIABLES: Final = {"PYTEST_ADDOPTS": f"--junitxml={_REPORT}"}  # other tools ignore this variable
 _RESULTS: Final = {"failure": "fail", "error": "fail", "skipped": "skipped"}
-_MOST: Final = 1000  # spans; the SDK's queue has 2048 places, and each span takes two
+_MOST: Final = 1000  # spans; the SDK's queue has 2048 places, and each span needs two
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Case:
 
 
 async def trace(done: dagger.Container) -> None:
-    """Add the tests that were run in a container to the trace; without pytest there is no report, and nothing to add."""
+    """Add the tests that ran in a container to the trace. Without pytest there is no report, and nothing is added."""
     if await done.exists(_REPORT):
         add(parse(await done.file(_REPORT).contents()))
 
 
 def parse(report: str) -> list[Case]:
-    """Return the tests of a JUnit report; if there are more than a trace takes, only those that failed.
+    """Return the tests in a JUnit report; when there are too many for a trace, only those that failed.
 
-    Returns none for text that is no JUnit XML: the tests' exit code decides, whatever the trace shows.
+    Return none for a text that is no JUnit XML: the tests' exit code decides about success, whatever the trace shows.
     """
     try:
         elements = ET.fromstring(report).iter("testcase")  # noqa: S314 -- expat 2.4 and later limits what entities expand to
@@ -59,7 +59,7 @@ def parse(report: str) -> list[Case]:
 
 
 def add(cases: Sequence[Case]) -> None:
-    """Add a span for each test, one after another up to now: a result from the cache is older."""
+    """Add a span for each test, one after the other up to now. A result from the cache is older."""
     tracer = get_tracer()
     begin = time.time_ns() - sum(_nanoseconds(case) for case in cases)
     for case in cases:

@@ -1,4 +1,4 @@
-"""Changes to a service's files, made by its own tools in containers, for the caller to apply."""
+"""Changes to a service's files by its own tools, made in containers and returned for the caller to apply."""
 
 import posixpath
 import re
@@ -25,7 +25,8 @@ _OPERATION = re.compile(r"^\s+(?:op|batch_op)\.", re.MULTILINE)
 async def rewritten(source: Source, settings: Settings, folder: Folder, path: str, name: str) -> dagger.Changeset:
     """Run the command `name` of [tool.slipway.checks] on the files of the checks, and print its output.
 
-    Raises RefusedError when it fails without a change; a tool may fail after changes, because of what it cannot mend.
+    Raise RefusedError when it fails without changing a file. Some tools change files and then fail because of problems
+    that they cannot correct.
     """
     command: tuple[str, ...] = getattr(settings.checks, name)
     if not command:
@@ -44,7 +45,7 @@ async def rewritten(source: Source, settings: Settings, folder: Folder, path: st
 async def locked(
     folder: Folder, settings: Settings, path: str, secrets: Mapping[str, dagger.Secret], *, upgrade: bool
 ) -> dagger.Changeset:
-    """Update uv.lock, or write the first one; of a workspace's member, that of the workspace."""
+    """Update uv.lock, or write the first one. For a member of a workspace, use the workspace's lock."""
     names = await folder.some(include=[UV_LOCK, REQUIREMENTS]).entries()
     if REQUIREMENTS in names and UV_LOCK not in names:
         print(f"nothing was done: the service is locked by {REQUIREMENTS}")  # noqa: T201
@@ -52,7 +53,7 @@ async def locked(
     root = folder if UV_LOCK in names else await folder.at("..").above(UV_LOCK) or folder
     projects = root.some(include=[UV_LOCK, "pyproject.toml", "**/pyproject.toml"], gitignore=True)
     lock = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
-    new = await lock.sync()  # a changeset's own does not run it, and an error gets its sentence here
+    new = await lock.sync()  # a changeset does not run this by itself, and an error becomes one sentence here
     old = projects.filter(include=[UV_LOCK])
     up = posixpath.relpath(root.path, folder.path)
     return await _placed(old, old.with_file(UV_LOCK, new), root, posixpath.join(path, up))
@@ -61,9 +62,10 @@ async def locked(
 async def revision(
     source: Source, settings: Settings, place: str, message: str
 ) -> tuple[dagger.Changeset, Source | None]:
-    """Generate a revision from the models, on a Postgres at the head; raises RefusedError with alembic's last lines.
+    """Generate a revision from the models, on a Postgres at the head.
 
-    Returns the source with the revision, or None when models and migrations agree.
+    Raise RefusedError with alembic's last lines when it fails.
+    Return the source with the revision, or None when models and migrations agree.
     """
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"revision-{uuid.uuid4().hex}")
     bound = development(source, settings).with_service_binding(postgres.HOST, server)
@@ -86,7 +88,7 @@ async def revision(
 
 
 async def advised(changeset: dagger.Changeset, place: str, findings: Iterable[Finding]) -> dagger.Changeset:
-    """Write the safe form of each finding above its line of a generated revision, as a comment."""
+    """Write the safe form for each finding as a comment above its line in a generated revision."""
     after, by_file = changeset.after(), defaultdict[str, list[Finding]](list)
     for finding in findings:
         by_file[posixpath.normpath(posixpath.join(place, finding.file or ""))].append(finding)
@@ -96,7 +98,10 @@ async def advised(changeset: dagger.Changeset, place: str, findings: Iterable[Fi
 
 
 def with_advice(text: str, findings: Iterable[Finding]) -> str:
-    """Return a revision's text with the remedies, from the last line to the first, so that lines keep their numbers."""
+    """Return a revision's text with the remedies.
+
+    They are added from the last line to the first, so that line numbers stay valid.
+    """
     lines = text.splitlines(keepends=True)
     for finding in sorted(findings, key=lambda each: each.line or 1, reverse=True):
         at = (finding.line or 1) - 1
@@ -115,14 +120,15 @@ def _nothing() -> dagger.Changeset:
 
 
 def _changes(old: dagger.Directory, new: dagger.Directory, place: str) -> dagger.Changeset:
-    """Return the changes of a folder that is at `place` in the caller's folder."""
+    """Return the changes between two states of a folder, which is at `place` in the caller's folder."""
     before, after = (dag.directory().with_directory(place, each) for each in (old, new))
     return after.changes(before)
 
 
 async def _placed(old: dagger.Directory, new: dagger.Directory, folder: Folder, path: str) -> dagger.Changeset:
-    """Return the changes of a folder, for the caller's; raises BadInputError when there are some, and no way to it.
+    """Return the changes of a folder for the caller's folder.
 
+    Raise BadInputError when there are changes and the folder is not below the caller's.
     `dagger check` asks from any folder whether there are changes.
     """
     try:
@@ -134,9 +140,9 @@ async def _placed(old: dagger.Directory, new: dagger.Directory, folder: Folder, 
 
 
 async def place_of(folder: Folder, path: str) -> str:
-    """Return the way down from the caller's folder to the service's: Dagger applies changes in the caller's, and below.
+    """Return the path of the service's folder below the caller's. Dagger applies changes only there.
 
-    Raises BadInputError when there is none.
+    Raise BadInputError when it is not below the caller's.
     """
     place = posixpath.normpath(path).removeprefix("/") or "."
     here = Folder(folder.tree, place)

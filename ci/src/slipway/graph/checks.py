@@ -1,6 +1,6 @@
 """The service's own checks: its commands, run in its builder with its development dependencies.
 
-The engine caches output and exit code: a check runs again only when a file it sees has changed.
+The engine caches output and exit code. A check runs again only when a file that it sees has changed.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _LAST_LINES = 40
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Output and exit code of a check."""
+    """The output and the exit code of a check."""
 
     command: str
     exit_code: int
@@ -35,7 +35,7 @@ class CheckResult:
 
 
 async def lint(folder: Folder, source: Source, settings: Settings) -> CheckResult:
-    """Run the service's lint; raises RefusedError when the program is missing, as the other checks do."""
+    """Run the service's lint. Like the other checks, raise RefusedError when the program is missing."""
     return await _run(await _container(folder, source, settings), "lint", settings.checks.lint)
 
 
@@ -44,7 +44,10 @@ async def types(folder: Folder, source: Source, settings: Settings) -> CheckResu
 
 
 async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResult:
-    """Run the tests beside a Postgres, migrated unless the settings say otherwise, passed in the service's variables."""
+    """Run the tests with a Postgres in the service's variables.
+
+    It is migrated to the head unless the settings say otherwise.
+    """
     command = settings.checks.tests
     if not command:
         return CheckResult("", 0, nothing_done("tests"))
@@ -53,7 +56,7 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
     container = with_variables(bound, cases.VARIABLES | settings.migrations.database_variables(postgres.url()))
     start: tuple[str, ...] = ()
     if settings.checks.database is not TestDatabase.EMPTY and await has_history(folder, source, settings.migrations):
-        # One exec: as two, the first would come from the cache, and leave the database empty.
+        # As two execs, the first would come from the cache, and the database would stay empty.
         container, start = migrating(container), ("python", START, *settings.migrations.own_runner, "--")
     done = container.with_exec([*start, *command], expect=dagger.ReturnType.ANY)
     result = await result_of(done, "tests", command)
@@ -66,7 +69,7 @@ async def _container(folder: Folder, source: Source, settings: Settings) -> dagg
 
 
 async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
-    """Return the source with the files of the checks, too."""
+    """Return the source with the additional files of the checks."""
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
     files = files_of(folder, wanted)
     await check_sources(folder, files, settings.checks.sources, "[tool.slipway.checks]")
@@ -84,9 +87,9 @@ def nothing_done(name: str) -> str:
 
 
 async def result_of(done: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
-    """Return a command's exit code and output; raises RefusedError when its program is missing."""
+    """Return a command's exit code and output. Raise RefusedError when its program is missing."""
     output = printable(await done.combined_output())
-    if "executable file not found" in output:  # the words of the engine, and of start.py
+    if "executable file not found" in output:  # the words of the engine and of start.py
         raise RefusedError(
             f"there is no {command[0]} where the {name} of [tool.slipway.checks] run",
             "add it to the group dev and run `uv lock`, or to requirements-dev.txt",

@@ -9,14 +9,14 @@ import slipway
 from slipway.graph.image import USER, python_base, with_uv
 from slipway.settings import Images, Settings
 
-# git for --since. Postgres and uv are in the lock.
+# git is for --since. Postgres and uv are in the lock.
 SETTINGS: Final = Settings(name="slipway", command=("slipway",), images=Images(packages=("git",)))
 _PYTHON = "3.14"
 _VENV = "/opt/venv"
 _SITE = f"{_VENV}/lib/python{_PYTHON}/site-packages/slipway"
 _REQUIREMENTS = "/tmp/requirements.txt"  # noqa: S108 -- inside a container
 _HOME = "/home/slipway"
-# Postgres starts for a user with a name only, and a CI system checks out the repository as another one.
+# Postgres starts only for a user with a name. A CI system may check out the repository as another user.
 _USER = f"""
 useradd --uid {USER.partition(":")[0]} --home-dir {_HOME} --create-home slipway
 git config --system --add safe.directory '*'
@@ -36,7 +36,7 @@ _LABELS = {
 
 
 def image(settings: Settings) -> dagger.Container:
-    """Build the image from this module's own source and lock, without what only Dagger needs.
+    """Build the image from this module's source and lock, without the packages that only Dagger needs.
 
     It has no entrypoint, because GitLab and others run a shell in it.
     """
@@ -47,7 +47,7 @@ def image(settings: Settings) -> dagger.Container:
         .with_new_file("/usr/local/bin/slipway", _SCRIPT, permissions=0o755)
         .with_env_variable("PATH", f"{_VENV}/bin:/usr/local/bin:/usr/bin:/bin")
         .with_env_variable("HOME", _HOME)
-        # A CI system adds its own authorities to the system's, and the engine does.
+        # CI systems and the engine add their own authorities to the system's certificates.
         .with_env_variable("UV_SYSTEM_CERTS", "1")
         .with_workdir("/src")
         .with_user(USER)
@@ -60,7 +60,7 @@ def image(settings: Settings) -> dagger.Container:
 
 
 def _installed(settings: Settings) -> dagger.Directory:
-    """Install the locked libraries, and compile slipway, whose folder the user of the image cannot write to."""
+    """Install the locked libraries and compile slipway, because the image's user cannot write to slipway's folder."""
     module = dag.current_module().source()
     export = ["uv", "export", "--frozen", "--no-dev", "--extra", "local", "--prune", "dagger-io", "--no-emit-project"]
     return (

@@ -1,8 +1,8 @@
 """Lay out a root file system with only the files that a virtual environment needs: `distroless.py ROOT VENV`.
 
-It contains the interpreter and its library, the shared libraries that both load, certificates and time zones; no shell, no package
-manager, no other program. Runs in the builder, on the service's Python and the standard library. /var/lib/dpkg/status.d lists the
-packages of the files: scanners look for them there in distroless images.
+It contains the interpreter, the shared libraries that are loaded, certificates and time zones, but no shell, package
+manager or other program. The script runs in the builder, with the service's Python and the standard library.
+/var/lib/dpkg/status.d lists the files' packages, because scanners of distroless images look there.
 """
 
 import re
@@ -13,7 +13,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Left out of the standard library: tests, tutorials, windows, installers.
+# Left out of the standard library: tests, tutorials, graphical programs, installers.
 _LEFT_OUT = (
     "test",
     "idlelib",
@@ -39,11 +39,11 @@ _ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n",
     "/etc/group": "root:x:0:\nnonroot:x:65532:\n",
 }
-_LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")  # a line of `ldd`: `libz.so.1 => /lib/libz.so.1 (0x…)`
+_LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")  # a line of `ldd`, such as `libz.so.1 => /lib/libz.so.1 (0x…)`
 
 
 def main(root: Path, venv: Path) -> None:
-    """Lay out `root` for the programs of `venv`."""
+    """Lay out `root` for the programs in `venv`."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     programs = [Path(sys.executable).resolve()]
     libraries = _libraries([*programs, *(stdlib / "lib-dynload").glob("*.so"), *venv.rglob("*.so*")], venv)
@@ -63,7 +63,7 @@ def main(root: Path, venv: Path) -> None:
 
 
 def _interpreters(venv: Path) -> Iterator[Path]:
-    """Yield every link from the virtual environment's `python` to the program, and its names on the path."""
+    """Yield every link from the virtual environment's `python` to the program, and the links on the path."""
     for link in (venv / "bin/python", *(Path(path) for name in ("python", "python3") if (path := shutil.which(name)))):
         while link.is_symlink():
             if venv not in link.parents:
@@ -72,14 +72,14 @@ def _interpreters(venv: Path) -> Iterator[Path]:
 
 
 def _libraries(programs: Iterable[Path], venv: Path) -> list[Path]:
-    """Return the shared libraries that programs and extension modules load from outside the virtual environment."""
+    """Return the shared libraries outside of the virtual environment that programs and extension modules load."""
     output = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False).stdout
     found = {Path(path) for path in _LOADED.findall(output)}
     return sorted(path for path in found if venv not in path.parents)
 
 
 def _link_as_the_system_does(root: Path) -> None:
-    """Recreate Debian's links such as /lib → /usr/lib; programs name their loader through them."""
+    """Recreate Debian's links, such as /lib → /usr/lib, because programs refer to their loader through them."""
     for link in (Path(f"/{name}") for name in ("bin", "lib", "lib64", "sbin")):
         if link.is_symlink():
             (root / link.name).symlink_to(link.readlink())
@@ -87,7 +87,7 @@ def _link_as_the_system_does(root: Path) -> None:
 
 
 def _copy(file: Path, root: Path) -> None:
-    """Copy a file or folder under its own name; of a library, copy the target of its link."""
+    """Copy a file or folder under its own name. For a library that is a link, copy the target."""
     copy = _inside(root, file)
     if copy.exists() or copy.is_symlink():
         return
@@ -100,14 +100,14 @@ def _copy(file: Path, root: Path) -> None:
 
 
 def _inside(root: Path, file: Path) -> Path:
-    """Return the path of a system file in the new root and create its folder."""
+    """Return the path of a system file in the new root, and create its folder."""
     copy = root / file.parent.resolve().relative_to("/") / file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     return copy
 
 
 def _list_packages(files: Iterable[Path], root: Path) -> None:
-    """Write one dpkg status file per package of `files`; nothing in an image without dpkg."""
+    """Write one dpkg status file for each package of `files`. Write none in an image without dpkg."""
     if shutil.which("dpkg-query") is None:
         return
     packages = _packages_of({path for file in files for path in (file, file.resolve())})

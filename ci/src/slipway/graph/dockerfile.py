@@ -1,6 +1,6 @@
-"""The image of a service's own Dockerfile, and its checks: of the file before it is built, and of the image.
+"""The image of a service's own Dockerfile, and checks of the file before the build and of the image.
 
-Each check lists everything that does not fit in one run.
+Each check lists all problems in one run.
 """
 
 import re
@@ -19,10 +19,10 @@ from slipway.untrusted import json_object, one_line
 _STAGE: Final = re.compile(r"(?:--\S+\s+)*\S+(?:\s+[Aa][Ss]\s+(\S+))?\s*")
 _SECRET_MOUNT: Final = re.compile(r"--mount=(\S*type=secret\S*)")
 _DECLARED: Final = re.compile(r"([A-Za-z_]\w*)(?:=\S*)?")
-# Arguments that every Dockerfile has.
+# Arguments that exist in every Dockerfile.
 _PREDEFINED: Final = re.compile(r"(?i:https?_proxy|ftp_proxy|no_proxy|all_proxy)|BUILDKIT_\w+|SOURCE_DATE_EPOCH")
 _ROOT: Final = {"", "root", "0"}
-# The command of a base image, if the Dockerfile has none.
+# The command of a base image, for a Dockerfile without one.
 _NO_COMMAND: Final[tuple[list[str], ...]] = ([], ["python3"], ["python"], ["bash"], ["/bin/bash"], ["sh"], ["/bin/sh"])
 _OLDEST: Final = {"Python": (3, 10), "alembic": (1, 8), "SQLAlchemy": (1, 4)}
 _LOOK: Final = """
@@ -50,7 +50,7 @@ print(json.dumps(seen))
 async def image(
     context: dagger.Directory, settings: Settings, secrets: Mapping[str, dagger.Secret]
 ) -> dagger.Container:
-    """Build the image to ship; raises ObstaclesError with everything that does not fit."""
+    """Build the image for deployment. Raise ObstaclesError with all problems."""
     built = await _built(context, settings, secrets)
     seen = await _inspect(built, settings)
     user = await built.user()
@@ -65,7 +65,7 @@ async def image(
 async def proving(
     context: dagger.Directory, settings: Settings, secrets: Mapping[str, dagger.Secret]
 ) -> dagger.Container:
-    """Build the image for the gate, which may run as root; raises ObstaclesError if migrations cannot run in it."""
+    """Build the image for the gate, where it may run as root. Raise ObstaclesError when migrations cannot run in it."""
     built = await _built(context, settings, secrets)
     if obstacles := [*_unfit(await _inspect(built, settings), settings)]:
         raise ObstaclesError(obstacles)
@@ -75,7 +75,7 @@ async def proving(
 async def _built(
     context: dagger.Directory, settings: Settings, secrets: Mapping[str, dagger.Secret]
 ) -> dagger.Container:
-    """Build the Dockerfile, of which nothing has run before everything in it that can be read fits."""
+    """Build the Dockerfile. Before any of it runs, check everything that can be read from the file."""
     images = settings.images
     assert images.dockerfile is not None
     if not await context.exists(images.dockerfile):
@@ -95,13 +95,13 @@ async def _built(
         build_args=[dagger.BuildArg(name, value) for name, value in images.arguments.items()],
         secrets=[*secrets.values()],
     )
-    for name in secrets:  # the engine mounts them into the result, too
+    for name in secrets:  # the result of the build would mount them, too
         built = built.without_mount(f"/run/secrets/{name}")
     return built
 
 
 def _misnamed(read: Sequence[Instruction], settings: Settings) -> Iterator[BadInputError]:
-    """Yield an error for each name that the settings and the Dockerfile do not have in common."""
+    """Yield an error for each name that only one of settings and Dockerfile has."""
     images, table = settings.images, "[tool.slipway.images]"
     stages = [match[1] for each in read if each.word == "FROM" and (match := _STAGE.fullmatch(each.rest))]
     names = [name for name in stages if name]
@@ -131,14 +131,14 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
 
 
 async def _inspect(built: dagger.Container, settings: Settings) -> Mapping[str, Any]:
-    """Run the image's Python, and return what it sees; nothing if there is none. Other errors of the build are raised."""
+    """Run the image's Python, and return its facts; none when there is no Python. Raise other errors of the build."""
     await built.sync()
     done = built.with_exec(["python", "-c", _LOOK, settings.migrations.config], expect=dagger.ReturnType.ANY)
     return json_object(await done.stdout()) if await done.exit_code() == 0 else {}
 
 
 def _unfit(seen: Mapping[str, Any], settings: Settings) -> Iterator[BadInputError]:
-    """Yield an error for each thing that migrations need and the image does not have."""
+    """Yield an error for each thing that the migrations need and the image lacks."""
     file, config = settings.images.dockerfile, settings.migrations.config
     if not seen:
         yield BadInputError(
@@ -163,7 +163,7 @@ def _unfit(seen: Mapping[str, Any], settings: Settings) -> Iterator[BadInputErro
 
 
 def _not_shipped(user: str, platform: str, settings: Settings) -> Iterator[BadInputError]:
-    """Yield an error for each reason not to ship the image."""
+    """Yield an error for each reason against deploying the image."""
     images = settings.images
     if user.partition(":")[0] in _ROOT:
         yield BadInputError(

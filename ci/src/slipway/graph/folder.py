@@ -16,7 +16,7 @@ EITHER = " or ".join(reversed(FILES))
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of a tree. `path` starts at the tree's root, as in `/services/notes`."""
+    """A folder of a tree. `path` begins at the tree's root, as in `/services/notes`."""
 
     tree: dagger.Workspace | dagger.Directory
     path: str = "/"
@@ -31,7 +31,10 @@ class Folder:
     def some(
         self, *, include: Sequence[str] = (), exclude: Sequence[str] = (), gitignore: bool = False
     ) -> dagger.Directory:
-        """Return the included files of the folder, or all of them if `include` is empty; without the excluded ones in both cases."""
+        """Return the included files of the folder, or all files if `include` is empty.
+
+        Excluded files are left out in both cases.
+        """
         which = {"include": list(include), "exclude": list(exclude)}
         named = {name: patterns for name, patterns in which.items() if patterns}
         if isinstance(self.tree, dagger.Workspace):
@@ -40,11 +43,17 @@ class Folder:
         return inside.filter(gitignore=gitignore, **named)
 
     def file(self, name: str) -> dagger.File:
-        """Return one file. `workspace.file` uploads the whole folder, ignored files included (seen on v0.21.8)."""
+        """Return one file.
+
+        In contrast, `workspace.file` uploads the whole folder, including ignored files (seen with v0.21.8).
+        """
         return self.some(include=[name]).file(name)
 
     async def above(self, *names: str) -> "Folder | None":
-        """Return the nearest folder from this one up that has a file of one of these names."""
+        """Return this folder, or the nearest one above it, that has a file with one of these names.
+
+        Return None when there is none.
+        """
         if isinstance(self.tree, dagger.Workspace):
             files = [await self.tree.find_up(name, from_=self.path) for name in names]
             found = [posixpath.dirname(file) for file in files if file]
@@ -56,7 +65,7 @@ class Folder:
 
 
 async def next_step_to_a_service(tree: dagger.Workspace | dagger.Directory) -> str | None:
-    """Return how to name the repository's folders with settings of slipway; None when it has none, or a caller passed a directory."""
+    """Return how to name the folders with slipway's settings; None when there are none, or when a caller passed a directory."""
     if not isinstance(tree, dagger.Workspace):
         return None
     folders = [
@@ -66,7 +75,7 @@ async def next_step_to_a_service(tree: dagger.Workspace | dagger.Directory) -> s
 
 
 async def settings_files(workspace: dagger.Workspace) -> dict[str, str]:
-    """Return the text of every file of the repository that may have settings of a service, by path."""
+    """Return the text of every file of the repository that may have a service's settings, by path."""
     files = workspace.directory("/", include=[f"**/{name}" for name in FILES], gitignore=True)
     texts: dict[str, str] = {}
 
@@ -80,9 +89,9 @@ async def settings_files(workspace: dagger.Workspace) -> dict[str, str]:
 
 
 async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
-    """Return the service's folder: the nearest with a pyproject.toml or slipway.toml from the caller's own up, or the one at `path`.
+    """Return the service's folder: the one at `path`, by default the nearest one with settings from the caller's folder upwards.
 
-    Raises BadInputError when there is none.
+    Raise BadInputError when there is none.
     """
     if not path.isprintable():
         raise BadInputError(f"--path is {path!r}, with a character that is not printed", "name the service's folder")
@@ -100,7 +109,10 @@ async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
 
 
 async def commit_of(workspace: dagger.Workspace) -> str:
-    """Return the commit at HEAD, read from files, as histories are large; "unknown" if there is no plain repository."""
+    """Return the commit at HEAD.
+
+    It is read from files, because histories are large. Return "unknown" without a plain repository.
+    """
     git = Folder(workspace).some(include=[".git/HEAD", ".git/packed-refs", ".git/refs/heads/**"])
     try:
         head = (await git.file(".git/HEAD").contents()).strip()

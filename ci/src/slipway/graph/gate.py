@@ -1,4 +1,4 @@
-"""The gate in the service's builder beside a Postgres: one exec, so the engine caches the whole result."""
+"""The gate in the service's builder with a Postgres. It is one exec, so the engine caches the whole result."""
 
 import json
 import posixpath
@@ -20,10 +20,10 @@ from slipway.records.gate import Previous, Since
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations, Settings
 
-# The parts of slipway that run in the service's environment.
+# The parts of slipway that run in the service's virtual environment.
 PACKAGE = "/opt/slipway"
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
-# Prints the dates of all comments that allow something for a time.
+# Prints the expiry dates of all comments that suppress findings.
 _DATES = r"""
 import os, pathlib, re
 for file in pathlib.Path().rglob("*.py"):
@@ -31,7 +31,7 @@ for file in pathlib.Path().rglob("*.py"):
         print(*re.findall(r"slipway:.*?until=(\d{4}-\d\d-\d\d)", file.read_text("utf-8", "replace")))
 """
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
-# The engine could ask the caller for the whole of .git only, which may be larger than all that the gate reads.
+# The engine could request only the whole .git from the caller, which may be larger than all files that the gate reads.
 _NO_GIT = Refusal.of(
     BadInputError(
         "a Dagger function reads no git history", "name a revision, or compare with a ref by `slipway gate --since`"
@@ -42,14 +42,14 @@ _NO_GIT = Refusal.of(
 async def prove(
     source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
 ) -> dagger.File:
-    """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
+    """Return the Proof of the workspace's history as JSON. Raise SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
     database = {"url": postgres.url(), "variables": settings.migrations.database_variables(postgres.url())}
     built, python = await proving(source, settings), python_in(settings)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(check_config, source, settings.migrations)
         dates = await built.with_exec([python, "-I", "-c", _DATES]).stdout()
-    # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
+    # The question is a part of the cache's key. So its day changes only when an allowance expires.
     today = day_of(dates.split(), datetime.now(UTC).date())
     compared = Since(name=since, refusal=_NO_GIT) if since else None
     question = question_of(
@@ -75,14 +75,17 @@ async def prove(
 
 
 async def has_history(folder: Folder, source: Source, migrations: Migrations) -> bool:
-    """Return whether the folder has an alembic history, even one that the settings do not lead to, which is an error elsewhere."""
+    """Return whether the folder has an alembic history, even one that the settings do not name.
+
+    That is an error elsewhere.
+    """
     if migrations.scripts or migrations.app is not None or await source.files.exists(migrations.config):
         return True
     return bool(await folder.some(include=["**/alembic.ini", "**/script.py.mako"], gitignore=True).glob("**/*.*"))
 
 
 async def check_config(source: Source, migrations: Migrations) -> None:
-    """Raise BadInputError, without waiting for the build, when alembic's settings file is not among the service's files."""
+    """Raise BadInputError when alembic's settings file is missing, without waiting for the build."""
     if migrations.config == "pyproject.toml" or await source.files.exists(migrations.config):
         return
     others = sorted(await source.files.glob(f"**/{posixpath.basename(migrations.config)}"))
@@ -97,7 +100,7 @@ async def check_config(source: Source, migrations: Migrations) -> None:
 
 
 def day_of(dates: Iterable[str], today: date) -> date:
-    """Return the earliest day that gives the same verdict as today: since it no allowance has expired, of those that end on these dates."""
+    """Return the earliest day with today's verdict: no allowance with one of these dates has expired since."""
     ordinals = [ordinal for text in dates if (ordinal := _ordinal(text)) < today.toordinal()]
     return date.fromordinal(max(ordinals, default=0) + 1)
 
@@ -105,12 +108,15 @@ def day_of(dates: Iterable[str], today: date) -> date:
 def _ordinal(text: str) -> int:
     try:
         return date.fromisoformat(text).toordinal()
-    except ValueError:  # the gate has a finding about it
+    except ValueError:  # the gate reports this as a finding
         return 0
 
 
 def with_package(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:
-    """Mount slipway and pass the database to a container of the service. URLs of session databases are no secret."""
+    """Mount slipway, and pass the database to a container of the service.
+
+    The URLs of databases that exist only in the session are no secret.
+    """
     return with_slipway(container).with_env_variable("SLIPWAY_DATABASE", json.dumps(database))
 
 
@@ -120,13 +126,13 @@ def with_slipway(container: dagger.Container) -> dagger.Container:
 
 
 def mounted(container: dagger.Container) -> dagger.Container:
-    """Mount slipway where no program of the service finds it."""
+    """Mount slipway at a place where no program of the service finds it."""
     package = dag.current_module().source().directory("src/slipway")
     return container.with_directory(f"{PACKAGE}/slipway", package, include=_MOUNTED)
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:
-    """Raise the refusal that a failed program wrote, or its last lines when it wrote none."""
+    """Raise the error that a failed program wrote to a file, or its last lines when it wrote none."""
     try:
         text = await done.file(written).contents()
     except dagger.QueryError:

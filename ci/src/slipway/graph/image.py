@@ -1,7 +1,7 @@
 """The service's image: a builder with uv, and a runtime into which the finished virtual environment is copied.
 
-The dependency layer depends on pyproject.toml and the lock only. No command runs in the runtime stage; its user is numeric and
-its files are owned by root. Labels change with every commit and come last.
+The dependency layer depends only on pyproject.toml and the lock. No command runs in the runtime stage. Its user is
+numeric, and its files are owned by root. Labels change with every commit, so they come last.
 """
 
 import re
@@ -23,11 +23,11 @@ from slipway.settings import Settings
 
 USER = "65532:65532"  # no base image has an account with this number
 HOME = "/app"
-_VENV = "/opt/venv"  # not below the sources, which tools of the checks read whole
+_VENV = "/opt/venv"  # outside of the sources, because the checks' tools read these completely
 _PYTHON = f"{_VENV}/bin/python"
 _SITE = "/opt/site"
-_WORKSPACE = "/opt/workspace"  # of uv
-# Directory.withTimestamps fails at links that lead out of the directory, such as those to the interpreter.
+_WORKSPACE = "/opt/workspace"  # for a uv workspace
+# Directory.withTimestamps fails for links that lead out of the directory, such as those to the interpreter.
 _SAME_TIMES = ("-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+")
 _BARE = "/opt/bare"
 _SBOM = "/tmp/sbom.json"  # noqa: S108 -- inside a container
@@ -38,10 +38,10 @@ _UV = {
     "UV_COMPILE_BYTECODE": "1",
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_NO_INSTALLER_METADATA": "1",
-    # The engine adds custom certificates to the system's; older uv knows the first name only.
+    # The engine adds custom certificates to the system's. Older versions of uv know only the first name.
     "UV_NATIVE_TLS": "1",
     "UV_SYSTEM_CERTS": "1",
-    # Bytecode refers to the hash of its source instead of a time, so two builds of one lock are equal.
+    # Bytecode contains the hash of its source instead of a time, so two builds of one lock are equal.
     "PYC_INVALIDATION_MODE": "CHECKED_HASH",
 }
 _RUNTIME = {
@@ -52,12 +52,12 @@ _RUNTIME = {
 }
 
 
-_REVISION = re.compile(r"(?!-)(?!.*(?:\.\.|@\{))[^\s~^:?*\[\\\x00-\x1f\x7f]+")  # as `git check-ref-format`
+_REVISION = re.compile(r"(?!-)(?!.*(?:\.\.|@\{))[^\s~^:?*\[\\\x00-\x1f\x7f]+")  # the rules of `git check-ref-format`
 
 
 @dataclass(frozen=True)
 class Label:
-    """An image's origin. `committed` is in seconds since 1970, and the time of the application's files."""
+    """The origin of an image. `committed`, in seconds since 1970, is also the time of the application's files."""
 
     revision: str = "unknown"
     committed: int = LONG_AGO
@@ -78,7 +78,7 @@ class Label:
         )
 
 
-# Logs and lists of packages contain times and change every day.
+# Logs and package lists contain times and change every day.
 _INSTALL_PACKAGES = """
 apt-get update --quiet
 DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends "$@"
@@ -90,7 +90,8 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/
 class Member:
     """A service in a uv workspace. Paths are relative to the workspace's root.
 
-    - projects: the lock and every pyproject.toml. libraries: the files of each member that the service needs.
+    - projects: the lock and every pyproject.toml.
+    - libraries: the files of each member that the service needs.
     """
 
     name: str
@@ -101,11 +102,17 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The input of an image: the lock and the sources. A `package` is installed itself, too.
+    """The inputs of an image: the lock and the sources.
 
-    A service with slipway.toml may have no `pyproject`. `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
-    With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
-    and `step` has the files that the build step reads. `folder` is the service's, relative to the repository's root.
+    - package: whether the service itself is installed, too.
+    - pyproject: an empty file for a service with slipway.toml alone.
+    - python: the minor version.
+    - lock_name: empty when a Dockerfile needs no lock.
+    - files: the sources; with a Dockerfile, its context. Development dependencies are a group in uv's lock, or a
+      `requirements-dev.txt`.
+    - secrets: the build secrets, by name.
+    - step: the files that the build step reads.
+    - folder: the service's folder, relative to the repository's root.
     """
 
     pyproject: dagger.File
@@ -125,18 +132,18 @@ class Source:
 
     @property
     def packages(self) -> list[str]:
-        """The folders of the builder that are installed as packages."""
+        """The folders in the builder that are installed as packages."""
         libraries = [f"{_WORKSPACE}/{path}" for path in self.member.libraries] if self.member else []
         return [*libraries, *(["."] if self.package else [])]
 
 
 def python_in(settings: Settings) -> str:
-    """Return the interpreter of the container in which the gate runs."""
+    """Return the program name of the interpreter in the gate's container."""
     return "python" if settings.images.dockerfile else _PYTHON
 
 
 async def proving(source: Source, settings: Settings) -> dagger.Container:
-    """Return the container in which the gate runs: the builder, or what the service's own Dockerfile builds."""
+    """Return the gate's container: the builder, or the image of the service's own Dockerfile."""
     if settings.images.dockerfile:
         return await dockerfile.proving(source.files, settings, source.secrets)
     return _builder(source, settings)
@@ -155,7 +162,10 @@ def development(source: Source, settings: Settings) -> dagger.Container:
 
 
 def _repository() -> dagger.Directory:
-    """Return an empty repository's .git: without one, tools ignore .gitignore and look for a project's root elsewhere."""
+    """Return the .git of an empty repository.
+
+    Without one, tools ignore .gitignore and look elsewhere for a project's root.
+    """
     empty = dag.directory()
     return (
         empty.with_new_file("HEAD", "ref: refs/heads/main\n")
@@ -170,14 +180,14 @@ def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
         return filled
     for path, library in source.member.libraries.items() if source.member else ():
         filled = filled.with_directory(f"{_WORKSPACE}/{path}", library)
-    # Sources of a member name the workspace, which is not here; the lock has been installed from.
+    # A member's sources refer to the workspace, which is not here. The lock was already installed.
     unlinked = ["--no-sources"] if source.member else []
     install = ["uv", "pip", "install", "--no-deps", *unlinked, "--target", _SITE, *source.packages]
     return _with_credentials(filled, source, [install]).with_env_variable("PYTHONPATH", _SITE)
 
 
 async def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
-    """Build the shipped image; raises BadInputError for a Dockerfile whose image does not fit."""
+    """Build the deployed image. Raise BadInputError when the image of a Dockerfile does not fit."""
     if settings.images.dockerfile:
         return _labelled(await dockerfile.image(source.files, settings, source.secrets), settings, label)
     runtime = _runtime(source, settings, label, await built_in_step(source, settings))
@@ -187,7 +197,7 @@ async def image(source: Source, settings: Settings, label: Label) -> dagger.Cont
 
 
 async def built_in_step(source: Source, settings: Settings) -> dagger.Directory:
-    """Run the build step, and return its results; raises ObstaclesError for all that it has not written."""
+    """Run the build step and return its results. Raise ObstaclesError with all results that it has not written."""
     results, step = dag.directory(), settings.build
     if step is None or source.step is None:
         return results
@@ -214,7 +224,7 @@ async def built_in_step(source: Source, settings: Settings) -> dagger.Directory:
 
 
 def _runtime(source: Source, settings: Settings, label: Label, results: dagger.Directory) -> dagger.Container:
-    """Put dependencies with a constant time and the application with the commit's time on the base."""
+    """Put the dependencies, with a constant time, and the application, with the commit's time, on the base image."""
     application = source.files.with_directory(".", results) if settings.build else source.files
     if source.packages:
         application = application.with_directory(".site", _builder(source, settings).directory(_SITE))
@@ -228,7 +238,7 @@ def _runtime(source: Source, settings: Settings, label: Label, results: dagger.D
 
 
 def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> dagger.Container:
-    """Label a runtime with port, title and origin."""
+    """Add port, title and origin to a runtime."""
     return (
         runtime.with_exposed_port(settings.port)
         .with_env_variable("GIT_REVISION", label.revision)
@@ -241,7 +251,7 @@ def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> da
 
 
 def _base(source: Source, settings: Settings) -> dagger.Container:
-    """Return the base of the runtime: the Python image, or for distroless only the files that are loaded."""
+    """Return the runtime's base: the Python image, or for distroless only the files that are loaded."""
     if not settings.images.distroless:
         return python_base(source.python, settings)
     script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
@@ -256,7 +266,7 @@ def _base(source: Source, settings: Settings) -> dagger.Container:
 
 
 def python_base(version: str, settings: Settings) -> dagger.Container:
-    """Return the base of builder and runtime: the Python image with the Debian packages of the settings."""
+    """Return the base of builder and runtime: the Python image with the settings' Debian packages."""
     base = _empty(settings).from_(bases.python(settings.images, version))
     if not settings.images.packages:
         return base
@@ -268,7 +278,7 @@ def _empty(settings: Settings) -> dagger.Container:
 
 
 def sbom(source: Source, settings: Settings) -> dagger.File:
-    """Export the lock as CycloneDX, unchanged from uv."""
+    """Export the lock as CycloneDX, exactly as uv writes it."""
     if source.lock_name != "uv.lock":
         raise BadInputError(
             f"{source.lock_name or 'the service'} says too little for a bill of materials", "run `uv lock`"
@@ -286,7 +296,10 @@ def relocked(
     *,
     upgrade: bool,
 ) -> dagger.File:
-    """Update the lock for every pyproject.toml; with `upgrade` to the newest versions that they allow, read anew."""
+    """Update the lock for every pyproject.toml.
+
+    With `upgrade`, use the newest allowed versions, which are read again.
+    """
     container = with_uv(python, settings).with_directory(_WORKSPACE, projects)
     anew = {"SLIPWAY_CALL": uuid.uuid4().hex} if upgrade else {}
     check_given(settings.images, secrets)
@@ -299,7 +312,7 @@ def relocked(
 
 
 def _locked(container: dagger.Container, source: Source) -> dagger.Container:
-    """Mount the lock and what it locks, and go there."""
+    """Mount the lock and the projects that it locks, and make their folder the working directory."""
     if source.member:
         return container.with_mounted_directory(_WORKSPACE, source.member.projects).with_workdir(_WORKSPACE)
     return container.with_mounted_file(f"{HOME}/pyproject.toml", source.pyproject).with_mounted_file(
@@ -308,7 +321,10 @@ def _locked(container: dagger.Container, source: Source) -> dagger.Container:
 
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
-    """Install the dependencies only. All files get one time, /opt included: it is part of the layer."""
+    """Install only the dependencies.
+
+    All files, including /opt, get the same time, because it is a part of the layer.
+    """
     return _dependencies(source, settings, development=False).with_exec(["find", "/opt", *_SAME_TIMES])
 
 
@@ -323,7 +339,7 @@ def with_uv(python: str, settings: Settings) -> dagger.Container:
 
 
 def _dependencies(source: Source, settings: Settings, *, development: bool) -> dagger.Container:
-    """Install the locked dependencies; only the lock and pyproject.toml are mounted."""
+    """Install the locked dependencies. Only the lock and pyproject.toml are mounted."""
     check_given(settings.images, source.secrets)
     container = with_uv(source.python, settings)
     if source.lock_name == "uv.lock":
@@ -356,7 +372,7 @@ def _dependencies(source: Source, settings: Settings, *, development: bool) -> d
 def _with_credentials(
     container: dagger.Container, source: Source, commands: Sequence[Sequence[str]]
 ) -> dagger.Container:
-    """Run commands of uv with the build's secrets, which no layer and no later command sees."""
+    """Run uv commands with the build secrets, which no layer contains and no later command sees."""
     container = with_secrets(container, source.secrets)
     for command in commands:
         container = container.with_exec([*command])
@@ -364,7 +380,7 @@ def _with_credentials(
 
 
 def with_variables(container: dagger.Container, variables: Mapping[str, str]) -> dagger.Container:
-    """Set variables that are not secret."""
+    """Set variables, none of which is secret."""
     for name, value in variables.items():
         container = container.with_env_variable(name, value)
     return container

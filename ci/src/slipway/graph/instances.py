@@ -1,4 +1,4 @@
-"""The workload backend of an engine: instances are services started from the published digest."""
+"""The workload backend of an engine. Instances are services that are started from the pushed digest."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,18 +17,18 @@ from slipway.graph.refusal import meaning, said
 from slipway.workload.supervisor import PORT as SUPERVISOR_PORT
 from slipway.workload.workload import LaunchSpec
 
-REGISTRY_HOST = "localhost:5000"  # the engine uses https for any other name
+REGISTRY_HOST = "localhost:5000"  # for any other name, the engine uses https
 _SUPERVISOR = "/tmp/supervisor.py"  # noqa: S108 -- inside a container
 _LONGEST_LINE = 64_000
 
 
 def registry_service(image: str) -> dagger.Service:
-    """Return a registry for a session, at REGISTRY_HOST."""
+    """Return a registry for the session, at REGISTRY_HOST."""
     return dag.container().from_(image).with_exposed_port(5000).as_service(use_entrypoint=True)
 
 
 class ContainerInstance:
-    """A service whose output and exit code the supervisor reports."""
+    """A service whose output and exit code come from the supervisor."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -50,14 +50,17 @@ class ContainerInstance:
 
 @dataclass(frozen=True)
 class Containers:
-    """Starts releases from the registry service; `databases` maps the host names in variables to services."""
+    """A backend that starts releases from the registry service.
+
+    `databases` has services by the host names in variables.
+    """
 
     registry: dagger.Service
     databases: Mapping[str, dagger.Service]
     how: str = "a container"
 
     def container(self, repository: str, digest: str, variables: Mapping[str, str]) -> dagger.Container:
-        """Define the release with its variables as secrets, bound to the databases that they name."""
+        """Return the container of a release, with its variables as secrets and the databases that they name."""
         container = dag.container().from_(f"{REGISTRY_HOST}/{repository}@{digest}", registry_service=self.registry)
         for host, server in self.databases.items():
             if any(host in value for value in variables.values()):
@@ -68,7 +71,7 @@ class Containers:
 
     @asynccontextmanager
     async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
-        """See `Backend.start`."""
+        """Start an instance, as `Backend.start` describes."""
         container = self.container(launch.repository, launch.digest, launch.variables)
         async with launched(container, launch, on_line) as instance:
             yield instance
@@ -78,7 +81,7 @@ class Containers:
 async def launched(
     container: dagger.Container, launch: LaunchSpec, on_line: Callable[[str], None]
 ) -> AsyncIterator[ContainerInstance]:
-    """Run a container that has its variables and databases for the duration of the block."""
+    """Run a container during the block. It already has its variables and databases."""
     service = await _service(container, launch)
     async with started(service, "the container does not start", kill=False):
         instance = ContainerInstance(await service.endpoint(port=launch.port))
@@ -93,7 +96,10 @@ async def launched(
 async def started(
     service: dagger.Service, otherwise: str, next_step: str = "", *, kill: bool
 ) -> AsyncIterator[dagger.Service]:
-    """Run a service for the duration of the block; raises RefusedError, prefixed with `otherwise`, when it does not start."""
+    """Run a service during the block.
+
+    When it does not start, raise RefusedError, whose text begins with `otherwise`.
+    """
     try:
         try:
             running = await service.start()
@@ -113,7 +119,7 @@ async def _service(container: dagger.Container, launch: LaunchSpec) -> dagger.Se
     command = [*launch.command] if launch.command else own
     supervisor = (files("slipway.workload") / "supervisor.py").read_text(encoding="utf-8")
     return (
-        container.without_docker_healthcheck()  # the platform's check counts
+        container.without_docker_healthcheck()  # only the platform's health check counts
         .with_new_file(_SUPERVISOR, supervisor, permissions=0o444)
         .with_label("slipway.instance", uuid.uuid4().hex)
         .without_exposed_port(launch.port)

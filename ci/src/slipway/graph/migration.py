@@ -1,4 +1,4 @@
-"""Migrating a database from a container of the engine: the release's own image with slipway mounted."""
+"""The migration of a database from a container of the engine, which is the release's own image with slipway mounted."""
 
 import json
 import uuid
@@ -26,7 +26,7 @@ _RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerRunner:
-    """A migration runner for databases that the engine can reach. `login` is for the registry; `url` is secret."""
+    """A runner for databases that the engine can reach. `login` is for the registry. `url` is secret."""
 
     image: Reference
     login: RegistryLogin | None
@@ -55,7 +55,7 @@ class ContainerRunner:
 
 
 async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: str) -> ContainerRunner:
-    """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
+    """Return the runner for an environment's database. Raise SlipwayError when its URL or the image is unavailable."""
     image = environment.spec(digest).image
     login = await signed_in(str(image), environment.keys)
     url = await database_url(environment, None, {})
@@ -65,7 +65,10 @@ async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: s
 async def migrate(
     container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str], transactions: str = ""
 ) -> Migration:
-    """Bring the database to the head of the release in `container`, in these transactions if they are known; raises RefusedError."""
+    """Bring the database to the head of the release in `container`, in these transactions if they are known.
+
+    Raise RefusedError on failure.
+    """
     database = {"url": url, "variables": dict(variables)}
     return await _asked(Migration, container, migrations, database, *in_transactions(transactions))
 
@@ -73,7 +76,7 @@ async def migrate(
 async def read_standing(
     container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]
 ) -> Standing:
-    """Read the database's revisions; nothing is changed."""
+    """Read the database's revisions, without changing anything."""
     return await _asked(Standing, container, migrations, {"url": url, "variables": dict(variables)}, "--status")
 
 

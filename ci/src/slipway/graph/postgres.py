@@ -9,15 +9,15 @@ from dagger import dag
 from slipway.postgres.datadir import INITDB, SETTINGS
 
 PORT = 5432
-PUBLISHED_PORT = 15432  # another one than that of a Postgres of the user's own machine
+PUBLISHED_PORT = 15432  # differs from the port of a Postgres on the user's own machine
 HOST = "database"
 _PREPARED = "/var/lib/slipway"
 _PASSWORD = f"{_PREPARED}/password"
 _PATH = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
 _INITDB = f"initdb --pgdata={_PREPARED}/data {' '.join(INITDB)}"
-# Only containers of the session reach the port, so no password is set.
+# Only containers in the session can reach the port, so there is no password.
 _TRUSTING = f"{_PATH}; {_INITDB} --auth=trust && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
-# The engine keeps this layer and so the password, for the function that runs the service as well.
+# The engine keeps this layer, and so the password, for the function that later runs the service.
 _GUARDED = (
     f"{_PATH}; head -c 18 /dev/urandom | base64 | tr +/ -_ > {_PASSWORD}; {_INITDB} --auth=scram-sha-256 --pwfile={_PASSWORD}"
     f" && echo 'host all all all scram-sha-256' >> {_PREPARED}/data/pg_hba.conf"
@@ -29,21 +29,21 @@ _CONFIGURATION = {**SETTINGS, "listen_addresses": "*", "unix_socket_directories"
 def url(host: str = HOST) -> str:
     """Return the URL of a server that is bound as `host`.
 
-    The server asks for no password; the URL has one because services refuse an empty variable for it.
+    The server asks for no password. The URL has one because services may refuse an empty variable for it.
     """
     return f"postgresql://postgres:postgres@{host}:{PORT}/postgres"
 
 
 def service(image: str, purpose: str) -> dagger.Service:
-    """Define one server for each `purpose`: the engine runs services with equal definitions as one instance.
+    """Return a server for a `purpose`. The engine runs services with equal definitions as one instance.
 
-    The data directory is a throw-away layer and is never synced. A tmpfs would be owned by root.
+    The data directory is a temporary layer that is never synced. A tmpfs would be owned by root.
     """
     return _server(_initialised(image, _TRUSTING), purpose, PORT)
 
 
 async def executed(image: str, host: str, server: dagger.Service, statements: Sequence[str]) -> None:
-    """Execute statements on a server that is bound as `host`, in template1, so that later databases have what they make."""
+    """Execute statements in template1 of a server that is bound as `host`, so that later databases contain their results."""
     psql = f'{_PATH}; exec psql -X -v ON_ERROR_STOP=1 -f /statements "{url(host).removesuffix("postgres")}template1"'
     await (
         dag.container()
@@ -57,7 +57,7 @@ async def executed(image: str, host: str, server: dagger.Service, statements: Se
 
 @dataclass(frozen=True)
 class Published:
-    """A server with a generated password, for a port of the host."""
+    """A server with a generated password, on a port of the host."""
 
     server: dagger.Service
     password: str
@@ -67,7 +67,7 @@ class Published:
 
 
 async def published(image: str) -> Published:
-    """Define the one server of a session that `dagger up` publishes."""
+    """Return the session's only server that `dagger up` publishes."""
     initialised = _initialised(image, _GUARDED)
     password = (await initialised.file(_PASSWORD).contents()).strip()
     return Published(_server(initialised, "up", PUBLISHED_PORT), password)
@@ -85,7 +85,10 @@ def _server(initialised: dagger.Container, purpose: str, port: int) -> dagger.Se
 
 
 def _initialised(image: str, script: str) -> dagger.Container:
-    """Initialise a data directory as a layer, so initdb runs once per image. Works with the layouts of Debian and Docker."""
+    """Initialise a data directory as a layer, so initdb runs once per image.
+
+    It works with the layouts of Debian and of Docker's image.
+    """
     return (
         dag.container()
         .from_(image)

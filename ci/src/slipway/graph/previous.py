@@ -1,4 +1,4 @@
-"""The previous release: its models, read in an environment built from its own lock."""
+"""The previous release: its models, read in a virtual environment built from its own lock."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,10 +35,11 @@ async def previous_in(
     secrets: Mapping[str, dagger.Secret],
     path: str = "/",
 ) -> Previous | None:
-    """Read the previous release from a directory, on the base images of the current one; `path` is the service's folder in it.
+    """Read the previous release from a directory, on the current release's base images.
 
-    If its models cannot be read, the record has the reason. Raises BadInputError for malformed statements, and for a directory without a
-    service.
+    `path` is the service's folder there.
+    When its models cannot be read, the record contains the reason. Raise BadInputError for malformed statements, and
+    for a directory without a service.
     """
     previous = Previous(name="")
     if directory:

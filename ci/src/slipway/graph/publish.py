@@ -1,4 +1,4 @@
-"""Push an image and name it by digest only."""
+"""Push an image, and name it by digest only."""
 
 import json
 import re
@@ -23,14 +23,14 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class RegistryLogin:
-    """Credentials of the pushing user."""
+    """Credentials of the user who pushes."""
 
     user: str
     password: dagger.Secret
 
 
 def check_address(address: str) -> None:
-    """Raise BadInputError for an address without a registry, which an engine would look for on Docker Hub, or with a digest."""
+    """Raise BadInputError for an address with a digest, or without a registry, which an engine would expect on Docker Hub."""
     if not _ADDRESS.fullmatch(address):
         raise BadInputError(
             f"--address is {address!r}, which is no registry/repository:tag",
@@ -41,9 +41,9 @@ def check_address(address: str) -> None:
 async def signed_in(
     address: str, keys: Keys | None, registry: dagger.Service | None = None, simulated: str | None = None
 ) -> RegistryLogin | None:
-    """Get a twelve-hour login from ECR for AWS credentials; None for a registry that needs none.
+    """Return a twelve-hour login from ECR for AWS credentials; None for a registry that needs none.
 
-    `simulated` is the region of `registry`, whose address names none.
+    `simulated` is the region of `registry`, whose address contains none.
     """
     host = address.partition("/")[0]
     region = ecr.region_of(host) or (simulated if registry else None)
@@ -63,8 +63,8 @@ async def signed_in(
 async def publish(
     image: dagger.Container, address: str, login: RegistryLogin | None, registry: dagger.Service | None
 ) -> Reference:
-    """Push and return `repository@sha256:…`, without the tag that the engine needs for pushing."""
-    if login is not None:  # last, so that a fresh password leaves the image in the cache
+    """Push an image. Return `repository@sha256:…` without the tag, which only the engine needs."""
+    if login is not None:  # set last, so that a new password does not change the image's place in the cache
         image = image.with_registry_auth(address, login.user, login.password)
     pushed = await (image.publish(address, registry_service=registry) if registry else image.publish(address))
     tagged, _, digest = pushed.rpartition("@")
@@ -73,7 +73,7 @@ async def publish(
 
 
 async def attach(document: str, image: Reference, login: RegistryLogin | None, registry: dagger.Service | None) -> str:
-    """Push a bill of materials that refers to an image; returns its digest."""
+    """Push a bill of materials that refers to an image. Return its digest."""
     host, _, repository = image.repository.partition("/")
     url = await registry.endpoint(scheme="http") if registry else f"https://{host}"
     signed = registries.Login(login.user, await login.password.plaintext()) if login else None

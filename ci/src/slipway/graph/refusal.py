@@ -1,6 +1,6 @@
-"""Errors of the engine as one sentence with a next step: rules over its messages.
+"""Errors of the engine as one sentence with a next step, by rules over the engine's messages.
 
-The messages are those of engine v0.21.8; of an unknown one, the words are shown.
+The messages are those of engine v0.21.8. An unknown one is shown in the engine's words.
 """
 
 import re
@@ -13,12 +13,13 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
 _ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
-# Compilers such as tsc report on standard output, and npm says on standard error only that one failed.
+# Compilers such as tsc report errors on standard output. npm's standard error then says only that a program failed.
 _REPORTED = re.compile(r"^.*\berror\b.*$", re.IGNORECASE | re.MULTILINE)
-# An object of the engine with its whole definition, as `failed to load container: load Container@CodOCh…:`, and where it was traced.
+# An object of the engine with its whole definition, such as `failed to load container: load Container@CodOCh…:`, and
+# the place of its trace.
 _OBJECT = re.compile(r"\b(?:load )?[A-Z]\w*@[\w+/=-]{40,}(?:: )?|\s*\[traceparent:[\w-]+\]")
 _LONGEST = 1000
-# Words of uv, and what to do.
+# uv's words, with the next step.
 _PYTHON_DOES_NOT_FIT = {
     "No interpreter found": "name a fitting image as python in [tool.slipway.images], or with --python-image",
     "only has wheels with the following Python": "write one of these Pythons into .python-version, as 3.13 for cp313, or update the lock",
@@ -28,7 +29,7 @@ _FRAMES = re.compile(r"Traceback \(most recent call last\):\n(?:.*\n)*?\s*(?=[\w
 
 @dataclass(frozen=True)
 class _Rule:
-    """`what` may refer to groups of `words`."""
+    """A rule. `what` may refer to groups of the pattern `words`."""
 
     words: re.Pattern[str]
     what: str
@@ -62,7 +63,7 @@ _RULES = (
         "start it, or correct --address or --registry",
     ),
     _Rule(
-        re.compile(r"no such user: postgres"),  # the only name that a directory of ours belongs to
+        re.compile(r"no such user: postgres"),  # only a directory of slipway belongs to this user
         "the image of Postgres has no user postgres",
         "name one that has it, as the official images do, as postgres in [tool.slipway.images], or with --postgres-image",
     ),
@@ -107,7 +108,7 @@ _RULES = (
 
 
 def meaning(error: BaseException) -> SlipwayError | None:
-    """Return the error to show for an engine's error, unwrapping task groups; None when no rule matches."""
+    """Return the error to show for an engine's error, which may be inside of exception groups; None when no rule matches."""
     for inner in _within(error):
         if isinstance(inner, dagger.ExecError):
             return _failed(inner)
@@ -119,13 +120,13 @@ def meaning(error: BaseException) -> SlipwayError | None:
 
 
 def words_of(error: BaseException) -> SlipwayError | None:
-    """Return an engine's error that no rule knows, in its own words; None for any other error."""
+    """Return an engine's error that matches no rule, in its own words; None for other errors."""
     inner = next(_within(error), None)
     return RefusedError("the engine failed", _shortened(said(inner))) if inner else None
 
 
 def said(error: dagger.QueryError) -> str:
-    """Return the words of an error in one line, without what only the engine understands."""
+    """Return an error's text in one line, without parts that only the engine understands."""
     return one_line(_OBJECT.sub("", str(error)), _LONGEST * 100)
 
 
@@ -137,7 +138,7 @@ def _within(error: BaseException) -> Iterator[dagger.QueryError]:
 
 
 def _failed(error: dagger.ExecError) -> SlipwayError:
-    """Explain a failed program by its output from its first line with `error` on, without Python frames, or by its end."""
+    """Return the error for a failed program: its output from the first line with `error` on, without Python frames, or the end of its output."""
     output = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
     begin = match.start() if (match := _ERROR_LINE.search(output)) else 0
     for words, next_step in _PYTHON_DOES_NOT_FIT.items():
@@ -151,6 +152,6 @@ def _failed(error: dagger.ExecError) -> SlipwayError:
 
 
 def _shortened(text: str) -> str:
-    """Return one line of a long text: its first quarter, and its end, which names an exception."""
+    """Return a long text as one line: its first quarter and its end, which contains the exception."""
     line = one_line(text, _LONGEST * 100)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 4]} … {line[-_LONGEST * 3 // 4 :]}"

@@ -1,4 +1,4 @@
-"""The image as a running service beside a migrated Postgres, and the smoke test on it."""
+"""The image as a running service with a migrated Postgres, and the smoke test on it."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ _LAST_LINES = 40
 
 @dataclass(frozen=True)
 class _Nowhere:
-    """No platform: a release on the engine, with the `timeout` of the settings in seconds."""
+    """A target without a platform, for a release on the engine. `timeout` is the settings' limit in seconds."""
 
     timeout: int
     words: PlatformWords = NO_PLATFORM
@@ -40,16 +40,16 @@ class _Nowhere:
 
 
 async def database(settings: Settings) -> dagger.Service:
-    """Define the Postgres that `dagger up` publishes, and print its URL."""
+    """Return the Postgres that `dagger up` publishes, and print its URL."""
     published = await postgres.published(bases.postgres(settings.images, settings.migrations))
     print(f"the database: {published.url('localhost')}")  # noqa: T201 -- the log of the function
     return published.server
 
 
 async def service(image: dagger.Container, settings: Settings, *, migrates: bool) -> dagger.Service:
-    """Define the service on its port, beside the published Postgres.
+    """Return the service on its port, with the published Postgres.
 
-    If it `migrates`, it does so as it starts: an exec would come from the cache, and leave the database empty.
+    With `migrates`, it migrates at its start: an exec would come from the cache, and the database would stay empty.
     """
     published = await postgres.published(bases.postgres(settings.images, settings.migrations))
     container = image.with_service_binding(postgres.HOST, published.server)
@@ -64,13 +64,17 @@ async def service(image: dagger.Container, settings: Settings, *, migrates: bool
 
 
 def migrating(container: dagger.Container) -> dagger.Container:
-    """Mount slipway, and the program that migrates with it, then becomes a command."""
+    """Mount slipway, and the script that migrates with it and then runs a command."""
     start = (files("slipway.workload") / "start.py").read_text(encoding="utf-8")
     return mounted(container).with_new_file(START, start, permissions=0o444)
 
 
 async def smoke(image: dagger.Container, settings: Settings, *, migrates: bool) -> str:
-    """Start the image as a preflight does, beside a database, migrated if it `migrates`; return what was seen, or raise RefusedError with the cause."""
+    """Start the image as a preflight does, with a database that is migrated if `migrates` is true.
+
+    Return the observed facts.
+    Raise RefusedError with the cause when it is not healthy.
+    """
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"smoke-{uuid.uuid4().hex}")
     backend = _Built(image.with_service_binding(postgres.HOST, server))
     variables = settings.migrations.database_variables(postgres.url())
@@ -85,7 +89,7 @@ async def smoke(image: dagger.Container, settings: Settings, *, migrates: bool) 
 
 @dataclass(frozen=True)
 class _Built:
-    """Starts one image that was not published; see `Backend`."""
+    """A backend that starts one image that was not pushed; see `Backend`."""
 
     container: dagger.Container
     lines: list[str] = field(default_factory=list)
@@ -93,7 +97,7 @@ class _Built:
 
     @asynccontextmanager
     async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
-        """See `Backend.start`."""
+        """Start an instance, as `Backend.start` describes."""
 
         def both(line: str) -> None:
             self.lines.append(line)
@@ -104,7 +108,7 @@ class _Built:
 
 
 def _spec(settings: Settings) -> ServiceSpec:
-    """Return a specification for a run in the engine; fields that only a platform uses are empty."""
+    """Return a specification for a run in the engine. Fields that only a platform uses are empty."""
     return ServiceSpec(
         environment="",
         name=settings.name,

@@ -1,6 +1,6 @@
-"""The rehearsal on an engine: releases are directories, artifacts images in a registry service, instances containers.
+"""The rehearsal on an engine: releases are directories, artifacts are images in a registry service, instances are containers.
 
-The simulated account runs in this process, as it does without an engine; only its workloads differ.
+The simulated account runs in this process, as it does without an engine. Only its instances differ.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class SourceRelease:
-    """A state of the service's source; `revision` is a hash of source and subject."""
+    """A state of the service's source. `revision` is a hash of source and subject."""
 
     revision: str
     subject: str
@@ -59,7 +59,7 @@ class SourceRelease:
 async def rehearse(
     folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret], progress: Progress, target: str | None
 ) -> Rehearsal:
-    """Play every act that the service's settings declare; raises SlipwayError."""
+    """Play every act for which the settings have a patch. Raise SlipwayError when the rehearsal cannot run."""
     kind = target_named(target, settings)
     story = await _story(folder, settings, secrets)
     await check_config(story.release.source, settings.migrations)
@@ -99,7 +99,10 @@ class EngineStage:
             yield replace(self, account=account, backend=backend)
 
     async def build(self, release: SourceRelease, settings: Settings | None = None) -> Image:
-        """Build and push. The simulated ECR gets manifest and config; the layers stay in the registry that the engine pulls from."""
+        """Build an image and push it.
+
+        The simulated ECR gets its manifest and config; the layers stay in the registry from which the engine pulls.
+        """
         account = replace(self.account, settings=settings or self.account.settings)
         built = await image(release.source, account.settings, Label(release.revision))
         address = f"{REGISTRY_HOST}/{account.settings.name}:{release.revision[:12]}"
@@ -140,7 +143,7 @@ class EngineStage:
         return await self._migrate(image, environment)
 
     async def _migrate(self, image: Image, database: str) -> Migration:
-        """Migrate from the release's own image."""
+        """Migrate with the release's own image."""
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
         return await migrate(container, migrations, url, migrations.database_variables(url))
@@ -148,14 +151,14 @@ class EngineStage:
 
 @dataclass(frozen=True)
 class EngineServers:
-    """The servers behind the databases of an account, by the host names under which containers reach them."""
+    """The servers for the databases of an account, by the host names that containers use."""
 
     image: str
     stack: AsyncExitStack
     services: dict[str, dagger.Service] = field(default_factory=dict)
 
     async def attach(self, launch: DatabaseLaunch) -> tuple[str, int]:
-        """Start a server with the main user of an instance, and return its address."""
+        """Start a server with an instance's main user, and return its address."""
         host = f"database-{launch.identifier}"
         service = postgres.service(self.image, f"{launch.identifier}-{uuid.uuid4().hex}")
         await self.stack.enter_async_context(started(service, "a database of the account does not start", kill=True))
@@ -168,7 +171,7 @@ class EngineServers:
 
 @asynccontextmanager
 async def staged(settings: Settings, target: TargetKind) -> AsyncIterator[EngineStage]:
-    """Start the services of the stage, and stop them in every case."""
+    """Start the stage's services for the block. Stop them even after an error."""
     server_image = bases.postgres(settings.images, settings.migrations)
     names = (*ENVIRONMENTS, _PREFLIGHT)
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
@@ -224,14 +227,15 @@ async def _release(tree: dagger.Directory, like: Source, subject: str) -> Source
 
 
 async def _patched(folder: Folder, tree: dagger.Directory, like: Source, name: str) -> SourceRelease:
-    """Apply a `git format-patch` file to the tree; raises BadInputError when it does not apply."""
+    """Apply a `git format-patch` file to the tree. Raise BadInputError when it does not apply."""
     try:
         patch = await folder.file(name).contents()
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", f"correct [tool.slipway.rehearsal] of {folder}") from error
     subject = match[1] if (match := _SUBJECT.search(patch)) else name
     try:
-        if (inside := folder.path.removeprefix("/")) and f" a/{inside}/" in patch:  # of git's root, not --relative
+        # paths from git's root, without --relative
+        if (inside := folder.path.removeprefix("/")) and f" a/{inside}/" in patch:
             patched = dag.directory().with_directory(inside, tree).with_patch(patch).directory(inside)
         else:
             patched = tree.with_patch(patch)

@@ -1,4 +1,4 @@
-"""Reading the caller's repository: the settings first, then exactly the files that they name."""
+"""Read the caller's repository: the settings first, then exactly the files that they name."""
 
 import posixpath
 import tomllib
@@ -26,13 +26,13 @@ _DECLARATIONS = (
     *_LOCKS,
     _DEVELOPMENT,
     _VERSION,
-)  # read at once: the engine asks the CLI for each set of files
+)  # read together, because the engine asks the CLI for each set of files
 _LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes from the repository
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """The files by which a folder declares a service and its packages, and the texts of those that are read."""
+    """The files in which a folder declares a service and its packages, with the texts of those that are read."""
 
     folder: Folder
     files: dagger.Directory
@@ -40,12 +40,12 @@ class Declared:
     names: frozenset[str]
 
     def text(self, name: str) -> str:
-        """Return the text of a file that is read; empty where it is missing."""
+        """Return the text of a file; empty when the file is missing or not read."""
         return self.texts.get(name, "")
 
 
 async def declared_in(folder: Folder) -> Declared:
-    """Read them in a directory of their own: a layer with them is cached until one of them changes."""
+    """Read the declarations as a directory of their own. A layer with them is cached until one changes."""
     files = folder.some(include=_DECLARATIONS)
     names, texts = frozenset(await files.entries()), dict[str, str]()
 
@@ -59,9 +59,9 @@ async def declared_in(folder: Folder) -> Declared:
 
 
 async def settings_of(declared: Declared, *, needed: bool = True) -> Settings:
-    """Return the service's settings; raises SettingsError.
+    """Return the service's settings. Raise SettingsError when they cannot be used.
 
-    Unless they are `needed`, a repository without any gets the defaults; missing names and commands mean nothing then.
+    Unless they are `needed`, a repository without settings gets defaults, whose name and command mean nothing.
     """
     folder, file = declared.folder, next((name for name in FILES if name in declared.names), None)
     if file is None:
@@ -78,12 +78,12 @@ async def settings_of(declared: Declared, *, needed: bool = True) -> Settings:
 
 
 async def source_of(declared: Declared, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
-    """Collect the files of the image; raises BadInputError when there is neither a lock nor a Dockerfile."""
+    """Collect the files for the image. Raise BadInputError when there is neither a lock nor a Dockerfile."""
     folder = declared.folder
     sources, step = () if service.images.dockerfile else service.sources, service.build
     files = files_of(folder, sources)
     read = files_of(folder, step.sources) if step else None
-    async with anyio.create_task_group() as tasks:  # each question is a round trip
+    async with anyio.create_task_group() as tasks:  # each question takes a round trip
         tasks.start_soon(check_sources, folder, files, sources, "[tool.slipway]")
         if step and read:
             tasks.start_soon(check_sources, folder, read, step.sources, "[tool.slipway.build]")
@@ -106,7 +106,7 @@ async def source_of(declared: Declared, service: Settings, secrets: Mapping[str,
 
 
 async def _root_of(folder: Folder) -> Folder:
-    """Return the root of the uv workspace around a folder without a lock; raises BadInputError when there is none."""
+    """Return the root of the uv workspace around a folder without a lock. Raise BadInputError when there is none."""
     root = await folder.at("..").above(UV_LOCK)
     if root is None:
         raise BadInputError(f"{folder} has none of {', '.join(_LOCKS)}", "run `uv lock` there and commit uv.lock")
@@ -114,7 +114,10 @@ async def _root_of(folder: Folder) -> Folder:
 
 
 async def python_of(folder: Folder, root: Folder, service: Settings) -> str:
-    """Return the service's minor version of Python, by its own .python-version or that of its workspace's root; "" where an image is named."""
+    """Return the service's minor version of Python, from its own .python-version or its workspace's.
+
+    Return "" when the settings name an image.
+    """
     return await _python_of(await declared_in(folder), root, service)
 
 
@@ -128,7 +131,7 @@ async def _python_of(declared: Declared, root: Folder, service: Settings) -> str
 
 
 async def _member(folder: Folder, root: Folder) -> Member:
-    """Read from the workspace's lock what a member needs; raises BadInputError when the lock does not list it."""
+    """Read a member's needs from the workspace's lock. Raise BadInputError when the lock does not list it."""
     try:
         lock = tomllib.loads(await root.file(UV_LOCK).contents())
         packages = {package["name"]: package for package in lock["package"]}
@@ -166,7 +169,7 @@ async def _member(folder: Folder, root: Folder) -> Member:
 
 
 async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str) -> None:
-    """Raise BadInputError for a source that is not in `files`: without it, the image would fail with another error."""
+    """Raise BadInputError for a source that `files` lacks, because the image would otherwise fail with another error."""
     exist: dict[str, bool] = {}
 
     async def look(source: str) -> None:
@@ -182,13 +185,13 @@ async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequen
 
 
 def whole(source: Source) -> dagger.Directory:
-    """Return all files of a source with their paths in the service's folder."""
+    """Return all files of a source, with their paths in the service's folder."""
     files = source.files
     return files if source.member or not source.lock_name else files.with_file(source.lock_name, source.lock)
 
 
 def files_of(folder: Folder, sources: Sequence[str]) -> dagger.Directory:
-    """Return the sources named in the settings, or every file that git does not ignore."""
+    """Return the sources in the settings, by default every file that git does not ignore."""
     if not sources:
         return folder.some(exclude=[".git", ".venv"], gitignore=True)
     wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]

@@ -1,7 +1,11 @@
-"""The acts on every target, and what each of them must show. The releases come from the service's own repository.
+"""The acts on every target, and what each must show. The releases come from the service's own repository.
 
-Start: the checkout starts on this machine, and its migrations are tested, which finds in seconds what every act would fail at. Before:
-production runs the release before this one. I: the checkout goes to staging, is tested there, and is promoted. II: the gate refuses a release. III: an untested release is deployed, and the platform rolls it back.
+- Start: the checkout starts on this machine, and its migrations are tested. This finds in seconds what would make every
+  act fail.
+- Before: production gets the previous release.
+- I: the checkout goes to staging, is tested there, and is promoted.
+- II: the gate refuses a release.
+- III: an untested release is deployed, and the platform rolls it back.
 """
 
 from typing import TypeVar
@@ -20,7 +24,10 @@ C = TypeVar("C", bound=Candidate)
 
 
 async def start(scene: Scene[C]) -> Image | None:
-    """Build the checkout, start it once as the platform will, and test its migrations; return None if one of them fails."""
+    """Build the checkout, start it once as the platform will, and test its migrations.
+
+    Return None when one of these fails.
+    """
     act, release = scene.begin("start", "the checkout starts here, and its migrations are tested"), scene.story.release
     image = await scene.build(act, release)
     if refusals := await scene.preflight(act, image, ENVIRONMENTS[0]):
@@ -42,7 +49,7 @@ async def start(scene: Scene[C]) -> Image | None:
 
 
 async def before(scene: Scene[C]) -> str | None:
-    """Deploy the previous release to production, and return its address, or None if that failed."""
+    """Deploy the previous release to production. Return its address, or None on failure."""
     act = scene.begin("before", "production runs the release before this one")
     outcome = await scene.deploy(act, await scene.build(act, scene.story.before), "production")
     if outcome.status is not Status.SUCCEEDED:
@@ -57,7 +64,7 @@ async def before(scene: Scene[C]) -> str | None:
 
 
 async def promoted(scene: Scene[C], image: Image) -> Act:
-    """Act I: deploy to staging, test there, promote the digest to a production with traffic."""
+    """Play act I: deploy to staging, test there, and promote the digest to production while clients use it."""
     act = scene.begin("I", "the checkout's release goes to production")
     staged = await scene.deploy(act, image, "staging")
     if staged.status.exit_code:
@@ -69,7 +76,7 @@ async def promoted(scene: Scene[C], image: Image) -> Act:
 
 
 async def refused(scene: Scene[C], _live: Image) -> Act | None:
-    """Act II: the gate refuses a migration and reports the place, the measured fact and the remedy."""
+    """Play act II: the gate refuses a migration, and reports place, measured fact and remedy."""
     release = scene.story.refused
     if release is None:
         return None
@@ -82,7 +89,7 @@ async def refused(scene: Scene[C], _live: Image) -> Act | None:
 
 
 async def rolled_back(scene: Scene[C], live: Image) -> Act | None:
-    """Act III: a release that was never started fails its health check, is rolled back, and the cause is named."""
+    """Play act III: a release that was never started fails its health check and is rolled back, and the diagnosis names the cause."""
     release = scene.story.rolled_back
     if release is None:
         return None
@@ -98,14 +105,17 @@ async def rolled_back(scene: Scene[C], live: Image) -> Act | None:
 
 
 def _remedy(scene: Scene[C], check: Check) -> str:
-    """Name variables where a service can have them that has no table for its environment."""
+    """Return a check's remedy.
+
+    For a service without a table for its environment, name the table in which variables can be set.
+    """
     environment = ENVIRONMENTS[0]
     declared = environment in scene.stage.account.declared
     return check.remedy if declared else check.remedy.replace(variables_of(environment), variables_of(""))
 
 
 def _adoption(scene: Scene[C]) -> tuple[str, ...]:
-    """Suggest `start-after` to a service whose old revisions have already run in production."""
+    """Return the advice to set `start-after`, for a service whose old revisions have already run in production."""
     if scene.stage.account.settings.migrations.start_after:
         return ()
     return ('skip revisions that production already has: start-after = "REVISION" in [tool.slipway.migrations]',)
@@ -116,13 +126,13 @@ def _rules(proof: Proof) -> str:
 
 
 def _blocks(proof: Proof) -> bool:
-    """Return whether the proof names a measured lock, and every failure has a place, a fact and a remedy."""
+    """Return whether the proof has a measured lock, and every failure has a place, a fact and a remedy."""
     explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
     return explained and any(Implication.BLOCKING in finding.implies for finding in proof.failures)
 
 
 def _place(finding: Finding) -> str:
-    """Return file and line; empty for a finding on the whole history."""
+    """Return file and line of a finding; empty for one on the whole history."""
     return f"{finding.file}:{finding.line} " if finding.file else ""
 
 

@@ -14,16 +14,18 @@ from slipway.records.rehearsal import Act, Traffic
 from slipway.simulator.clock import Clock
 from slipway.workload.workload import NO_CERTIFICATES
 
-_CLIENTS = 2  # of each kind
-_INTERVAL_SECONDS = 0.8  # between the requests of one client; a shorter one costs more than the rest of a rehearsal
-# The same on the platform's clock, which jumps: every minute of a canary with 5 % of the traffic gets a request.
+_CLIENTS = 2  # of each kind: new and kept connections
+# between the requests of one client; a shorter interval would cost more time than the rest of a rehearsal
+_INTERVAL_SECONDS = 0.8
+# The same on the platform's clock, which jumps ahead: each minute of a canary with 5 % of the traffic must get a
+# request.
 _PLATFORM_INTERVAL = 9.0
-_TIMEOUT_SECONDS = 60.0  # a lost connection, not a slow machine
+_TIMEOUT_SECONDS = 60.0  # exceeded only by a lost connection, not by a slow machine
 _SHOWN = 5
 
 
 def act_of_clients(traffic: Traffic) -> Act:
-    """Judge by failures alone: every client was served in every act, and how fast depends on the machine."""
+    """Return the act about the clients. Only failures are judged, because the speed depends on the machine."""
     counted = f"{traffic.requests} requests, {traffic.failed} failed"
     if traffic.taken_back:
         counted += f" ({traffic.taken_back} by the release of act IV)"
@@ -39,9 +41,9 @@ def act_of_clients(traffic: Traffic) -> Act:
 
 
 class Clients:
-    """Several clients and their shared counts.
+    """Several clients with shared counts.
 
-    They also send requests while the platform's clock jumps, so that every minute of a canary gets one.
+    They also send requests while the platform's clock jumps ahead, so that every minute of a canary gets one.
     """
 
     def __init__(self, paths: Sequence[str], clock: Clock) -> None:
@@ -64,11 +66,11 @@ class Clients:
         return len(self._failures)
 
     def expect(self, failed: int) -> None:
-        """Attribute this many failed requests to a release that the platform rolled back."""
+        """Attribute `failed` requests to a release that the platform rolled back."""
         self._taken_back += failed
 
     async def check(self, url: str) -> None:
-        """Raise BadInputError for a path that fails before any act; whatever a release does, it would fail in each."""
+        """Raise BadInputError for a path that fails before any act, because it would fail in every act."""
         async with _client(url) as client:
             for path in self.paths:
                 if failure := await _failure(client, path):
@@ -85,8 +87,11 @@ class Clients:
             tasks.start_soon(partial(self._run, number, url))
 
     async def served(self) -> None:
-        """Wait until every client has finished a request that it sent after this call; returns at once before the start."""
-        wanted = [finished + 2 for finished in self._finished]  # one may have been on its way already
+        """Wait until every client has finished a request that it sent after this call.
+
+        Return at once before `start`.
+        """
+        wanted = [finished + 2 for finished in self._finished]  # one request may already be on its way
         while self._started and any(map(int.__lt__, self._finished, wanted)):
             self._wake()
             await self._progress.wait()
@@ -102,7 +107,7 @@ class Clients:
         )
 
     async def _beat(self) -> None:
-        """Wake all clients at regular times of the platform, which passes no time by itself."""
+        """Wake all clients at regular platform times. The platform's time does not advance by itself."""
         while True:
             await self._clock.idle(_PLATFORM_INTERVAL)
             self._wake()
@@ -112,7 +117,7 @@ class Clients:
         due.set()
 
     async def _run(self, number: int, url: str) -> None:
-        """Send one client's requests; none takes time of the platform. Every second client keeps its connection."""
+        """Send one client's requests, which take no platform time. Every second client keeps its connection."""
         async with _client(url, kept=number % 2) as client:
             for path in cycle(self.paths):
                 with self._clock.held():
@@ -138,7 +143,7 @@ def _client(url: str, kept: int = 1) -> httpx.AsyncClient:
 
 
 async def _failure(client: httpx.AsyncClient, path: str) -> str | None:
-    """GET a path; return how it failed. An answer such as 404 comes from a service that runs."""
+    """GET a path and return its failure, or None. A status such as 404 counts as an answer of a running service."""
     try:
         response = await client.get(path)
     except httpx.HTTPError as error:

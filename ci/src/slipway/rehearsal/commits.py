@@ -32,14 +32,17 @@ _IDENTITY = {
 
 
 class Commits:
-    """A copy of a repository for new commits; the original is only read."""
+    """A copy of a repository for new commits. The original is only read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @classmethod
     def copied(cls, source: Path, workspace: Path) -> "Commits":
-        """Copy the repository around `source` and commit its uncommitted changes there; raises BadInputError."""
+        """Copy the repository around `source`, and commit its uncommitted changes in the copy.
+
+        Raise BadInputError without a repository.
+        """
         commit_at(source)
         top = Path(git(source, ["rev-parse", "--show-toplevel"]).decode().strip())
         copy = workspace / "repository"
@@ -60,7 +63,7 @@ class Commits:
         return self.head
 
     def patched(self, base: Commit, patch: str) -> Commit:
-        """Apply a `git format-patch` file to `base`; raises BadInputError when it does not apply."""
+        """Apply a `git format-patch` file to `base`. Raise BadInputError when it does not apply."""
         git(self._folder, ["checkout", "--quiet", "--detach", base.revision])
         file = self._folder / patch
         if not file.is_file():
@@ -77,12 +80,12 @@ class Commits:
         return self.head
 
     def _take_over_changes(self, top: Path, copy: Path) -> None:
-        """Commit the files that differ from HEAD in the work tree, except ignored ones."""
+        """Commit the files of the work tree that differ from HEAD, except ignored ones."""
         differing = ["ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard"]
         listed = git(top, differing), git(top, ["diff", "-z", "--cached", "--name-only"])
         for name in {name for names in listed for name in names.decode().split("\0") if name}:
             _copy(top / name, copy / name)
-        self._git(["add", "--all", "--force"])  # --force: ignored files are here only if they were staged
+        self._git(["add", "--all", "--force"])  # an ignored file is here only when it was staged, so force is right
         if git(copy, ["status", "--porcelain"]):
             self._git(["commit", "--quiet", "--message", "Uncommitted changes"])
 
@@ -101,7 +104,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def settings_of(commit: Commit) -> Settings:
-    """Read the settings of the commit, not of the work tree; raises SettingsError."""
+    """Read the settings in the commit, not those in the work tree. Raise SettingsError when they cannot be used."""
     for name in settings.FILES:
         with suppress(BadInputError):
             text = commit.text(name)
@@ -114,7 +117,11 @@ def settings_of(commit: Commit) -> Settings:
 
 
 async def build(commit: Commit, wanted: Settings, place: Place, *, locked: bool = True) -> Image:
-    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError, with `locked` also for a commit without a lock file."""
+    """Build the artifact of a commit and push it.
+
+    The same commit gives the same digest. Raise SlipwayError when it fails.
+    With `locked`, a commit without a lock file is an error.
+    """
     config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
     annotations = {
         "org.opencontainers.image.title": wanted.name,
@@ -140,7 +147,10 @@ async def build(commit: Commit, wanted: Settings, place: Place, *, locked: bool 
 
 
 async def push(source: Path, endpoint_url: str | None) -> Image:
-    """Push the newest commit of a service as a source tree; its repository and its ledgers are created if they are missing. Raises SlipwayError."""
+    """Push the newest commit of a service as a source tree.
+
+    Create its repository and ledgers if they are missing. Raise SlipwayError on failure.
+    """
     if endpoint_url is None:
         raise BadInputError("push needs the address of a simulator that runs", "pass it with --endpoint-url")
     commit = await anyio.to_thread.run_sync(commit_at, source)
@@ -153,7 +163,7 @@ async def push(source: Path, endpoint_url: str | None) -> Image:
 
 
 def _check_lock(commit: Commit, names: set[str]) -> None:
-    """Refuse a member of a uv workspace, whose lock is outside of its folder."""
+    """Raise an error for a member of a uv workspace, whose lock is outside of its folder."""
     if not names.intersection(LOCKS) and (lock := commit.above("uv.lock")):
         raise BadInputError(
             f"the service's dependencies are in {lock}, the lock of a workspace, which is not part of its image",
@@ -162,7 +172,7 @@ def _check_lock(commit: Commit, names: set[str]) -> None:
 
 
 def ships(wanted: Settings, name: str) -> bool:
-    """Return whether a file is part of the release: pyproject.toml, .python-version, a lock, or a file under the settings' sources."""
+    """Return whether a file belongs to the release: pyproject.toml, .python-version, a lock, or a file among the settings' sources."""
     if not wanted.sources or name in ("pyproject.toml", ".python-version", *LOCKS):
         return True
     return any(_within(name, source) for source in wanted.sources)

@@ -1,4 +1,4 @@
-"""The act on ECS Express Mode alone: the canary of a release answers with errors, and the platform rolls it back."""
+"""The act for ECS Express Mode only: the canary of a release answers with errors, and the platform rolls it back."""
 
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ _ALARMS = ("alarm-5xx", "alarm-4xx", "alarm")
 
 
 async def failing_canary(scene: Scene[C], live: Image) -> Act | None:
-    """Act IV: a healthy release answers with errors, the load balancer's alarm goes off, and only its own requests failed."""
+    """Play act IV: a healthy release answers with errors, the load balancer's alarm fires, and only this release's requests fail."""
     release, account = scene.story.failing, scene.stage.account
     if release is None or account.target is not TargetKind.ECS_EXPRESS:
         return None
@@ -25,7 +25,8 @@ async def failing_canary(scene: Scene[C], live: Image) -> Act | None:
     outcome = await scene.deploy(act, image, "production", note=", whose alarm watches it")
     await scene.clients.served()
     requests, failed = scene.clients.requests - requests, scene.clients.failed - failed
-    # The errors of slipway's own requests during a canary are among these, and may set the alarm off before a client meets one.
+    # These include the errors of slipway's own requests during a canary, which may trigger the alarm before a client
+    # meets one.
     by_release, by_others = account.errors_since_newest("production")
     if not by_release:
         paths = ", ".join(scene.clients.paths)

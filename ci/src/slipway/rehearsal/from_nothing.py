@@ -1,7 +1,7 @@
-"""The act before all others: an account with nothing in it becomes staging and production, as the settings say.
+"""The first act: an empty account becomes staging and production, as the settings describe them.
 
-It plays in an account of its own, whose databases are real servers, and migrates by tasks in its network. The other acts neither need nor
-see it.
+It uses an account of its own, whose databases are real servers, and migrates by tasks in the account's network. The
+other acts neither need nor see this account.
 """
 
 from collections.abc import Mapping
@@ -47,12 +47,13 @@ _NETWORKS = {
 
 
 async def from_nothing(scene: Scene[C]) -> Act | None:
-    """Act 0: networks, databases and roles are made for both environments, two services are deployed, and one change by hand is found and undone.
+    """Play act 0: create networks, databases and roles for both environments, deploy two services, and find and undo one manual change.
 
-    The second service is the same source under another name; the first calls it in production.
+    The second service is the same source under another name. The first one calls it in production.
     """
     account = scene.stage.account
-    # A managed database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
+    # A managed database gives a service its URL. A service with separate variables for the URL's parts, or one on App
+    # Runner, must be prepared by hand.
     if account.target is not TargetKind.ECS_EXPRESS or {*account.settings.migrations.variables.values()} - {"{url}"}:
         return None
     act = scene.begin("0", "an empty account becomes staging and production")
@@ -94,7 +95,7 @@ async def _played(caller: "_Service[C]", callee: "_Service[C]", release: C) -> A
 
 
 def called(settings: Settings) -> Settings:
-    """Return the settings of the service that is called: the same in production, under another name."""
+    """Return the settings of the called service: the same as in production, under another name."""
     name, production = f"{settings.name}-called", ENVIRONMENTS[-1]
     env = settings.environments[production]
     assert isinstance(env, ExpressEnvironment)
@@ -109,7 +110,7 @@ def called(settings: Settings) -> Settings:
 
 
 def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
-    """Return settings by which bootstrap makes everything in both environments, and the values of the service's other secrets by ARN."""
+    """Return settings by which bootstrap creates everything in both environments, and the values of the service's other secrets by ARN."""
     environments: dict[str, AnyEnvironment] = {}
     values: dict[str, str] = {}
     for name in ENVIRONMENTS:
@@ -141,7 +142,10 @@ def _role(account: str, name: str) -> str:
 
 @dataclass(eq=False)
 class _Service(Generic[C]):
-    """A service of the act in progress; its settings get what bootstrap prints, as a person writes it into pyproject.toml."""
+    """A service of the act.
+
+    Its settings get the values that bootstrap prints, as a person would write them into pyproject.toml.
+    """
 
     scene: Scene[C]
     act: RunningAct
@@ -183,7 +187,7 @@ class _Service(Generic[C]):
         return image
 
     async def released(self, name: str, images: "Mapping[_Service[C], Image]") -> JointOutcome:
-        """Deploy several services as one release, which gives this one the addresses of those that it calls."""
+        """Deploy several services as one release, which gives this service the addresses of those that it calls."""
         services = {each.settings.name: each for each in images}
 
         async def environment(settings: Settings) -> Environment:
@@ -209,7 +213,10 @@ class _Service(Generic[C]):
             step.what = f"{self.settings.service_name(name)} answers {', '.join(paths) or 'connections'}"
 
     async def calls(self, name: str, callee: "_Service[C]") -> bool:
-        """Return whether the live release has the address of a service; both are private, so clients outside do not reach them."""
+        """Return whether the live release has another service's address.
+
+        Both are private, so clients outside cannot reach them.
+        """
         variable = variable_of(callee.settings.name)
         with self.act.step(f"looking for {variable} in {name}") as step:
             address = (await self.environment(name).status()).fields.get(f"variable {variable}", "")
@@ -217,7 +224,10 @@ class _Service(Generic[C]):
         return bool(address)
 
     async def drifted(self, name: str, image: Image) -> Act:
-        """Take the protection of a database away as a person does in the console, find that, and restore it."""
+        """Remove the protection of a database, as a person may do in the console.
+
+        Find this as drift, and restore it.
+        """
         with self.act.step(f"looking for drift in {name}") as step, self._clock.held():
             setup = self._setup(name, image)
             identifier = server_name(name)
@@ -268,4 +278,4 @@ class _Service(Generic[C]):
 
 
 def _untold(_event: Event) -> None:
-    """Show no event of a bootstrap: there are two of each resource."""
+    """Ignore an event of bootstrap, because each resource causes two."""

@@ -1,4 +1,4 @@
-"""The rehearsal on this machine: releases are commits, artifacts source trees, instances processes."""
+"""The rehearsal on this machine: releases are commits, artifacts are source trees, instances are processes."""
 
 import tempfile
 from collections import ChainMap
@@ -50,9 +50,11 @@ async def rehearse(
     target: str | None = None,
     python: Path | None = None,
 ) -> Rehearsal:
-    """Play the first act, and the others that the settings declare; raises SlipwayError.
+    """Play the first act, and the others for which the settings have a patch.
 
-    - settings_file: a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml. target: its name; see `target_named`.
+    Raise SlipwayError when the rehearsal cannot run.
+    - settings_file: a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml.
+    - target: the target's name; see `target_named`.
     - python: a virtual environment in which every release runs, instead of one made from its lock.
     """
     own = named_environment(python) if python else None
@@ -62,7 +64,7 @@ async def rehearse(
         await anyio.to_thread.run_sync(check_config, source, settings.migrations)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         known = await anyio.to_thread.run_sync(_released, source)
-        # One that has the extensions of the revisions, as for the gate.
+        # A server that has the revisions' extensions, as for the gate.
         postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(source), settings.migrations))
         if missing := await unreachable(_variables(settings), settings.port):
             progress.note(f"no server answers here at the address in {', '.join(missing)}: only Postgres is started")
@@ -77,7 +79,7 @@ class Here:
     account: SimulatedAccount
     backend: HostBackend
     databases: Mapping[str, Server]
-    known: Since | None  # the revisions that the gate does not test
+    known: Since | None  # the state whose revisions the gate does not test
 
     @property
     def how(self) -> str:
@@ -113,7 +115,7 @@ class Here:
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         simulated = self.account.environment(environment)
-        # Raises if its virtual environment cannot be made, which a preflight reports as not covered.
+        # Raises an error when its virtual environment cannot be made, which a preflight would report as not covered.
         async with self.backend.unpacked(self.account.settings.name, image.digest):
             pass
         return await preflight(simulated.aws, simulated.spec(image.digest), self.account.settings, self.backend)
@@ -127,7 +129,7 @@ class Here:
 async def staged(
     settings: Settings, target: TargetKind, known: Since | None, postgres: Binaries, python: Python | None = None
 ) -> AsyncIterator[Here]:
-    """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
+    """Set up the stage for the block. Raise BadInputError when the machine lacks something."""
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(running(postgres)) for name in ENVIRONMENTS}
         backends: list[HostBackend] = []
@@ -138,7 +140,7 @@ async def staged(
 
 
 def _backend_at(made: list[HostBackend], python: Python | None, url: str) -> Backend:
-    """Make the backend of an account and note it."""
+    """Return the backend of an account, and note it in `made`."""
     made.append(HostBackend(url=url, login=LOGIN, cache=cache(), python=python))
     return made[-1]
 
@@ -151,7 +153,7 @@ def _variables(settings: Settings) -> Mapping[str, str]:
 
 
 def _released(source: Path) -> Since | None:
-    """Return the state after which `slipway gate` tests revisions in this folder; None when git does not know."""
+    """Return the state after which `slipway gate` tests revisions in this folder; None when git does not know it."""
     with suppress(BadInputError):
         return unreleased(source)
     return None
@@ -173,7 +175,7 @@ def _story(commits: Commits, settings: Settings) -> Story[Commit]:
 
 
 def _settings(release: Commit, progress: Progress) -> Settings:
-    """Read the commit's settings, or guess them for a service without a table."""
+    """Return the commit's settings, or guessed ones for a service without a table."""
     try:
         return settings_of(release)
     except MissingTableError:

@@ -1,4 +1,4 @@
-"""The act from App Runner to ECS Express Mode: a service with a name of its own moves while clients request that name."""
+"""The act of a move from App Runner to ECS Express Mode, while clients request the service's own domain name."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ _KNOWN_SECONDS = 60  # until resolvers know a new record
 
 
 async def moved(scene: Scene[C], live: Image) -> Act | None:
-    """Act V: a service moves from App Runner to ECS Express Mode, the old one is paused, and no request fails."""
+    """Play act V: a service moves from App Runner to ECS Express Mode, the old service is paused, and no request fails."""
     account = scene.stage.account
     if account.target is not TargetKind.ECS_EXPRESS:
         return None
@@ -57,7 +57,7 @@ async def moved(scene: Scene[C], live: Image) -> Act | None:
 
 
 async def _moved(scene: Scene[C], act: RunningAct, move: Move) -> Outcome:
-    """Move, then pause the old service; return the outcome of the move, or why the service could not be paused."""
+    """Move, then pause the old service. Return the outcome of the move, or that of a pause that failed."""
     outcome = await scene.changed(act, (f"moving {_HOST} to ECS Express Mode", f"{_HOST} moved"), move.forward)
     if outcome.status.exit_code:
         return outcome
@@ -67,7 +67,7 @@ async def _moved(scene: Scene[C], act: RunningAct, move: Move) -> Outcome:
 
 
 async def _named(account: SimulatedAccount, environment: Environment) -> str:
-    """Give the service on App Runner a name in Route 53, and return the address at which clients request it."""
+    """Give the service on App Runner a name in Route 53. Return the address to which clients send requests."""
     arn = (await environment.status()).arn
     added = await environment.aws.call(
         "apprunner", "associate_custom_domain", ServiceArn=arn, DomainName=_HOST, EnableWWWSubdomain=False

@@ -1,4 +1,4 @@
-"""The order of the acts, while clients request production. An act that does not go as expected is the last one."""
+"""The order of the acts, while clients request production. The first act that fails ends the rehearsal."""
 
 from typing import TypeVar
 
@@ -16,12 +16,12 @@ from slipway.rehearsal.scene import Scene, Story
 from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
-# After act I. Each gets the image that act I has left in production, and returns None when it is left out.
+# The acts after act I. Each gets the image that act I left in production, and returns None when it is left out.
 _LATER = (refused, rolled_back, failing_canary, moved)
 
 
 async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsal:
-    """Play the acts for which the story has a release, up to the first that fails, also by an error."""
+    """Play the acts for which the story has a release, until one fails or raises an error."""
     account = stage.account
     clients = Clients(account.environment("production").smoke_paths, account.cloud.clock)
     scene = Scene(stage=stage, story=story, clients=clients, progress=progress)

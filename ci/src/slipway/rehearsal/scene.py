@@ -1,4 +1,4 @@
-"""The parts of acts: timed steps, and the stage on which they are played."""
+"""The parts of acts: timed steps, and the stage on which acts are played."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,7 +29,7 @@ C = TypeVar("C", bound=Candidate)
 
 @dataclass
 class RunningStep:
-    """A step in progress; `what` is announced and may be replaced by the result before the step ends."""
+    """A running step. `what` is shown at its start; the step may replace it by its result."""
 
     what: str
     platform_seconds: float | None = None
@@ -37,7 +37,7 @@ class RunningStep:
 
 
 class RunningAct:
-    """An act in progress and its timed steps; `result` is None until it ends, also by an error in a step."""
+    """A running act with its timed steps. `result` is None until the act ends, even by an error in a step."""
 
     def __init__(self, name: str, title: str, how: str, progress: Progress) -> None:
         self.name = name
@@ -101,7 +101,7 @@ class RunningAct:
 
 @dataclass(frozen=True, kw_only=True)
 class Story(Generic[C]):
-    """The releases of the acts; without a bad release its act is left out."""
+    """The releases of the acts. An act is left out when its bad release is missing."""
 
     before: C
     release: C
@@ -118,7 +118,7 @@ class Scene(Generic[C]):
     story: Story[C]
     clients: Clients
     progress: Progress
-    begun: list[RunningAct] = field(default_factory=list)  # in order
+    begun: list[RunningAct] = field(default_factory=list)  # in the order of the acts
 
     def begin(self, name: str, title: str, *, how: str = "") -> RunningAct:
         act = RunningAct(name, title, how or self.stage.how, self.progress)
@@ -152,7 +152,10 @@ class Scene(Generic[C]):
         return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
 
     async def preflight(self, act: RunningAct, image: Image, environment: str) -> tuple[Check, ...]:
-        """Run the preflight checks, which start the release; return those that refuse it, or could not see it healthy."""
+        """Run the preflight checks, which start the release.
+
+        Return those that refuse it, or could not observe that it is healthy.
+        """
         with act.step("starting it, and running the preflight checks") as step:
             preflight = await self.stage.preflight(image, environment)
             refused, unknown = len(preflight.refusals), len(preflight.not_covered)
@@ -175,7 +178,10 @@ class Scene(Generic[C]):
     async def changed(
         self, act: RunningAct, words: tuple[str, str], change: Callable[[Tell], Awaitable[Outcome]]
     ) -> Outcome:
-        """Perform a change as a step, announced by the first of the words; the platform's clock runs only while it waits."""
+        """Make a change as a step, whose start and end are shown in `words`.
+
+        The platform's clock runs only while the change waits.
+        """
         doing, done = words
         with act.step(doing) as step:
             began = self._clock.now()
@@ -191,7 +197,7 @@ class Scene(Generic[C]):
             step.what = f"{environment} answers {', '.join(paths) or 'connections'}"
 
     def _told(self, act: RunningAct, step: RunningStep) -> Tell:
-        """Return a function that shows the events of a step and keeps the lines of the platform."""
+        """Return a function that shows the events of a step, and keeps the platform's lines."""
         began, is_platform = self._clock.now(), False
 
         def tell(event: Event) -> None:
@@ -204,7 +210,7 @@ class Scene(Generic[C]):
         return tell
 
     def environment(self, image: Image, name: str, *, migrates: bool = True) -> Environment:
-        """Return an environment whose migrations, if there are any, run on the stage's database."""
+        """Return an environment whose migrations, if any, run on the stage's database."""
 
         async def runner(_environment: Environment, _digest: str, _deployment: str) -> Runner:
             return _StageRunner(self.stage, image, name)
@@ -215,13 +221,16 @@ class Scene(Generic[C]):
 
     @property
     def _clock(self) -> Clock:
-        """The platform's clock. It advances only while a deployment waits, so that building or migrating on this machine takes no simulated time."""
+        """The platform's clock.
+
+        It advances only while a deployment waits, so building and migrating take no simulated time.
+        """
         return self.stage.account.cloud.clock
 
 
 @dataclass(frozen=True)
 class _StageRunner(Generic[C]):
-    """Migrates a database of the stage; see `Runner`."""
+    """A runner for a database of the stage; see `Runner`."""
 
     stage: Stage[C]
     image: Image
@@ -236,7 +245,7 @@ class _StageRunner(Generic[C]):
 
 
 def summary(outcome: Outcome) -> str:
-    """`SUCCEEDED 0123456789ab`: the status and the live digest, which a paused service has not."""
+    """Return the status and the live digest, such as `SUCCEEDED 0123456789ab`. A paused service has no digest."""
     return outcome.status.value if outcome.verb is Verb.PAUSE else f"{outcome.status.value} {_short(outcome.live)}"
 
 

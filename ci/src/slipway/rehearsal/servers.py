@@ -1,4 +1,4 @@
-"""The other servers that a service's variables name, such as a Redis: the rehearsal starts only Postgres."""
+"""Other servers, such as a Redis, that a service's variables name. The rehearsal starts only Postgres."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _PORTS: Final = {
     "memcached": 11211,
     "elasticsearch": 9200,
 }
-_NEAR: Final = re.compile(r"[a-z][\w-]*|127(?:\.\d+){3}|\S+\.(?:local|internal)")  # a public one is not connected to
+_NEAR: Final = re.compile(r"[a-z][\w-]*|127(?:\.\d+){3}|\S+\.(?:local|internal)")  # servers elsewhere are not contacted
 _HERE: Final = re.compile(r"localhost|127(?:\.\d+){3}")
 _BARE: Final = re.compile(r"([a-z][\w.-]*):(\d{2,5})")
 _SECONDS: Final = 5
@@ -29,7 +29,7 @@ _SECONDS: Final = 5
 async def unreachable(variables: Mapping[str, str], own: int) -> tuple[str, ...]:
     """Return `VARIABLE (host:port)` for each server near this machine that a variable names and that accepts no connection.
 
-    The service's `own` port on this machine is its own address.
+    The service's `own` port on this machine is left out, because it is its own address.
     """
     found: dict[str, bool] = {}
 
@@ -50,7 +50,7 @@ async def unreachable(variables: Mapping[str, str], own: int) -> tuple[str, ...]
 
 
 def _named(variables: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
-    """Yield variable, host and port of the servers that URLs, `host:port` and pairs such as REDIS_HOST and REDIS_PORT name."""
+    """Yield variable, host and port of each server in URLs, in `host:port`, and in pairs such as REDIS_HOST and REDIS_PORT."""
     for name, value in variables.items():
         host, port = "", ""
         with suppress(ValueError):

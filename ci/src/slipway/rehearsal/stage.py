@@ -1,4 +1,4 @@
-"""The stage of a rehearsal: a simulated account, a database per environment, and a way to build and run releases.
+"""The stage of a rehearsal: a simulated account, a database for each environment, and a way to build and run releases.
 
 Releases run as processes of this machine (`rehearsal.local`) or as containers of an engine (`graph.stage`).
 """
@@ -30,15 +30,19 @@ from slipway.workload.load import longer
 from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")
-LEGACY = "legacy"  # on App Runner, beside the others on ECS Express Mode; its database is production's
-_START_SECONDS = 60.0  # of this machine, if it is free; then the platform's health check decides
+LEGACY = "legacy"  # on App Runner, while the others are on ECS Express Mode; it uses production's database
+_START_SECONDS = 60.0  # on a free machine; after that the platform's health check decides
 REGION = "eu-west-1"
 STAND_IN = "rehearsal"
 _PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS Express Mode"}
 
 
 def target_named(name: str | None, settings: Settings) -> TargetKind:
-    """Return the target of that name, by default that of production or the only one in the settings, without any ECS Express Mode; raises BadInputError."""
+    """Return the target with that name.
+
+    The default is production's target, otherwise the only one in the settings, otherwise ECS Express Mode.
+    Raise BadInputError for an unknown name.
+    """
     if name is None:
         used = {env.target for env in settings.environments.values()}
         production = settings.environments.get(ENVIRONMENTS[-1])
@@ -52,9 +56,10 @@ def target_named(name: str | None, settings: Settings) -> TargetKind:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedAccount:
-    """A simulated account; `settings` have both environments in it, on `target`, also those that the service's own do not `declare`.
+    """A simulated account.
 
-    stand_ins: a sentence for each kind of value that a release gets here and in an account gets from others, or not at all.
+    `settings` have both environments on `target`, including those that the service's own settings lack.
+    - stand_ins: sentences about values that differ from those in a real account, or do not exist there.
     """
 
     settings: Settings
@@ -64,7 +69,7 @@ class SimulatedAccount:
     stand_ins: tuple[str, ...] = ()
 
     async def place(self) -> Place:
-        """Return the service's repository, which an empty account lacks."""
+        """Return the service's repository. An empty account has none."""
         return await place_of(Aws(REGION, self.cloud.url), self.settings.name)
 
     @property
@@ -81,7 +86,7 @@ class SimulatedAccount:
         )
 
     def errors_since_newest(self, environment: str) -> tuple[int, int]:
-        """Return how often the newest release on ECS Express Mode has answered with 500 or more, and how often another one since then."""
+        """Return how often the newest release on ECS Express Mode has answered with 500 or more, and how often another release has since then."""
         (service,) = (
             each
             for each in self.cloud.ecs.express.services.values()
@@ -96,9 +101,10 @@ class SimulatedAccount:
 async def opened(
     settings: Settings, target: TargetKind, databases: Mapping[str, str], backend_at: Callable[[str], Backend]
 ) -> AsyncIterator[SimulatedAccount]:
-    """Open an account until the block ends.
+    """Open an account for the block.
 
-    - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
+    - databases: the databases' URLs, by environment.
+    - backend_at: returns the backend that runs instances, for the account's URL.
     """
     declared, made_up = tuple(settings.environments), tuple(stand_ins(settings))
     settings, secrets = on_stage(settings, target, databases)
@@ -119,7 +125,7 @@ async def empty(
     backend_at: Callable[[str], Backend],
     secrets: Mapping[str, str] | None = None,
 ) -> AsyncIterator[SimulatedAccount]:
-    """Open an account with nothing but `secrets`, by ARN, until the block ends."""
+    """Open an account for the block that contains nothing except `secrets`, which are given by ARN."""
 
     def waiting_at(url: str) -> Backend:
         return WaitingBackend(backend_at(url))
@@ -132,7 +138,8 @@ async def empty(
 class WaitingBackend:
     """A backend whose instances count as started when they listen.
 
-    The platform's clock jumps over waits, so a slow start of this machine must not use up the time of its health checks.
+    The platform's clock jumps over waits, so a slow start on this machine must not use up the time of its health
+    checks.
     """
 
     backend: Backend
@@ -143,7 +150,7 @@ class WaitingBackend:
 
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
-        """See `Backend.start`."""
+        """Start an instance, as `Backend.start` describes."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(longer(_START_SECONDS)):
                 while workload.exit_code is None and not (await ask(workload.address, HealthCheck())).healthy:  # noqa: ASYNC110 -- of another process
@@ -152,7 +159,7 @@ class WaitingBackend:
 
 
 class Candidate(Protocol):
-    """A commit of the service's source, to be released in an act."""
+    """A commit of the service's source that an act releases."""
 
     @property
     def revision(self) -> str: ...
@@ -165,32 +172,38 @@ C_contra = TypeVar("C_contra", bound=Candidate, contravariant=True)
 
 
 class Stage(Protocol[C_contra]):
-    """Builds releases and runs them for an account; every method raises SlipwayError when it fails."""
+    """A way to build releases and run them in an account. Every method raises SlipwayError when it fails."""
 
     @property
     def account(self) -> SimulatedAccount: ...
 
     @property
     def how(self) -> str:
-        """Describe how releases run here."""
+        """Return words on how releases run here."""
         ...
 
     @property
     def gate(self) -> str:
-        """Describe where the gate runs."""
+        """Return words on where the gate runs."""
         ...
 
     @property
     def postgres(self) -> str:
-        """Describe the databases."""
+        """Return words on the databases."""
         ...
 
     def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AbstractAsyncContextManager[Stage[C_contra]]":
-        """Return the same stage for one block, with another account: it has only these secrets, and starts servers for its databases."""
+        """Return the same stage with another account for a block.
+
+        That account has only these secrets, and starts servers for its databases.
+        """
         ...
 
     async def build(self, release: C_contra, settings: Settings | None = None) -> Image:
-        """Build the artifact of a release and push it to the account's registry; `settings` are those of another service, if given."""
+        """Build the artifact of a release and push it to the account's registry.
+
+        `settings` belong to another service, if given.
+        """
         ...
 
     async def prove(self, release: C_contra, image: Image) -> Proof:
@@ -198,7 +211,7 @@ class Stage(Protocol[C_contra]):
         ...
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        """Run the preflight checks on the artifact, with a database of its own."""
+        """Run the preflight checks on the artifact, with a separate database."""
         ...
 
     async def migrate(self, image: Image, environment: str) -> Migration:
@@ -207,7 +220,7 @@ class Stage(Protocol[C_contra]):
 
 
 def stand_ins(settings: Settings) -> Iterator[str]:
-    """Yield a sentence about the variables, and one about the secrets, whose values the rehearsal makes up."""
+    """Yield a sentence about variables, and one about secrets, whose values the rehearsal makes up."""
     migrations = settings.migrations
     declared = [env for name, env in settings.environments.items() if name in ENVIRONMENTS]
     named = [{*env.variables, *env.secrets} for env in declared] or [set()]
@@ -220,7 +233,7 @@ def stand_ins(settings: Settings) -> Iterator[str]:
 
 
 def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
-    """Return settings with both environments on a target in the simulated account, and the values of their secrets by ARN."""
+    """Return settings with both environments on a target in the simulated account, and their secrets' values by ARN."""
     environments: dict[str, EnvironmentSettings] = {}
     values: dict[str, str] = {}
     for name, url in databases.items():
@@ -244,7 +257,7 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
 
 
 def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> EnvironmentSettings:
-    """Return an environment on a target in the simulated account, without references to resources of another account."""
+    """Return an environment on a target in the simulated account, without references to another account's resources."""
     env = own if own and own.target is target else _plain(target, service)
     env = replace(env, region=REGION, account=ACCOUNT, webhook=None)
     if isinstance(env, AppRunnerEnvironment):
@@ -255,7 +268,7 @@ def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> En
 
 
 def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvironment:
-    """Return an environment on App Runner that is to be moved to where production is."""
+    """Return an environment on App Runner that will move to production's target."""
     own = settings.environments.get(ENVIRONMENTS[-1])
     may_differ = own.move.without if isinstance(own, AppRunnerEnvironment) and own.move else (Left.SAME_ANSWERS,)
     return AppRunnerEnvironment(
@@ -291,7 +304,7 @@ def _plain(target: TargetKind, service: str) -> EnvironmentSettings:
 
 
 def _label(service: str) -> str | None:
-    """Return a name for a service whose own does not fit ECS Express Mode, otherwise None."""
+    """Return another name for a service whose name does not fit ECS Express Mode; otherwise None."""
     return None if ExpressEnvironment.service_names.fits(service) else "s-" + re.sub(r"[^a-z0-9]", "-", service)[-38:]
 
 
@@ -300,7 +313,7 @@ def _role(name: str) -> str:
 
 
 def _simulated(arn: str) -> str:
-    """Move a resource to the simulated account and region; IAM has no region."""
+    """Return an ARN for the simulated account and region. IAM has no region."""
     parts = arn.split(":", 5)
     if len(parts) < 6:
         return arn
