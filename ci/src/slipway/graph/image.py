@@ -105,7 +105,7 @@ class Source:
     """The inputs of an image: the lock and the sources.
 
     - package: whether the service itself is installed, too.
-    - pyproject: an empty file for a service with slipway.toml alone.
+    - pyproject: does not exist for a service with slipway.toml alone.
     - python: the minor version.
     - lock_name: empty when a Dockerfile needs no lock.
     - files: the sources; with a Dockerfile, its context. Development dependencies are a group in uv's lock, or a
