@@ -21,9 +21,10 @@ from slipway.records.bootstrap import (
     ValueChange,
 )
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
+from slipway.records.gate import MAJORS
 from slipway.release.bootstrap.losses import check_losses
 from slipway.release.bootstrap.template import stacks
-from slipway.release.prices import CLASSES, MAJORS, cost_of
+from slipway.release.prices import CLASSES, cost_of
 from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.report.account import of_account_drift, of_bootstrap
 from slipway.settings import (

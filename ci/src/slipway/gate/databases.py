@@ -26,9 +26,8 @@ from slipway.migration.database import RELATIONS, held, sqlstate, with_connectio
 from slipway.migration.environment import sentence
 from slipway.migration.initial_schema import create_extensions
 from slipway.migration.pooler import check_own_session
-from slipway.records.gate import Role
+from slipway.records.gate import MAJORS, Role
 
-OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 # Copying files takes a third of the default method's time, because the default logs each page. With fsync on, the
 # default is faster.
 _SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
@@ -83,8 +82,8 @@ def server_version(server: URL) -> str:
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
-    if not OLDEST_MAJOR <= major <= NEWEST_MAJOR:
-        raise BadInputError(f"the server is PostgreSQL {major}", f"supported are {OLDEST_MAJOR} to {NEWEST_MAJOR}")
+    if major not in MAJORS:
+        raise BadInputError(f"the server is PostgreSQL {major}", f"supported are {MAJORS[0]} to {MAJORS[-1]}")
     if relations:
         raise BadInputError(
             f"the database {server.database} is not empty, it holds {relations} tables, views or sequences such as {first}",

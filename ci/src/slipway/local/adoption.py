@@ -21,8 +21,8 @@ from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.local.guess import is_unset, migrations_in, table_of
 from slipway.local.installed import requirement
-from slipway.postgres.binaries import MAJORS
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
+from slipway.records.gate import MAJORS
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
 from slipway.source.git import git

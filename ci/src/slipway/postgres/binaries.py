@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from slipway.errors import BadInputError
+from slipway.records.gate import MAJORS
 
 _INSTALLATIONS = (
     "/usr/lib/postgresql/{major}/bin",  # Debian, Ubuntu
@@ -18,7 +18,6 @@ _INSTALLATIONS = (
     "/usr/local/opt/postgresql@{major}/bin",
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
-MAJORS: Final = (18, 17, 16, 15, 14)
 _ICU = "icu"  # requested like an extension, although a server is built with or without it
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
@@ -77,7 +76,7 @@ def _of_major(major: int | None) -> Binaries:
 
 def _others() -> Iterator[Binaries]:
     """Yield the installations of all majors on this machine, the newest first."""
-    usual = (Path(place.format(major=major)) for major in MAJORS for place in _INSTALLATIONS)
+    usual = (Path(place.format(major=major)) for major in reversed(MAJORS) for place in _INSTALLATIONS)
     yield from filter(None, (inspect(place, "this machine") for place in (*usual, *_on_this_machine(None))))
 
 

@@ -9,6 +9,8 @@ from slipway.records.form import Record
 from slipway.records.proof import Layer
 from slipway.records.refusal import Refusal
 
+MAJORS: Final = (14, 15, 16, 17, 18)  # of Postgres: those that the gate knows; RDS has all of them in standard support
+
 
 @dataclass(frozen=True)
 class Listed:

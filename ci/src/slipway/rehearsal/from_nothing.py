@@ -13,6 +13,7 @@ from slipway.environment.bootstrap import AccountSetup
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.joint import joint_deployment
 from slipway.records.bootstrap import Bootstrap, Result
+from slipway.records.gate import MAJORS
 from slipway.records.image import Image
 from slipway.records.joint import JointOutcome
 from slipway.records.outcome import Outcome
@@ -26,7 +27,6 @@ from slipway.release.bootstrap.network import task_subnets
 from slipway.release.bootstrap.server import server_name
 from slipway.release.bootstrap.template import CALLER
 from slipway.release.engine.target import Time
-from slipway.release.prices import MAJORS
 from slipway.settings import Environment as AnyEnvironment
 from slipway.settings import (
     ExpressEnvironment,

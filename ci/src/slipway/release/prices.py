@@ -106,7 +106,6 @@ _SIZES: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("m7i", "r7i", "m8g", "r8g"), _TO_48),
 }
 CLASSES: Final = tuple(f"db.{family}.{size}" for family, sizes in _SIZES.items() for size in sizes)
-MAJORS: Final = (14, 15, 16, 17, 18)  # majors of RDS for PostgreSQL in standard support that the gate knows, too
 
 
 def prices_of(region: str) -> Prices:

@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from itertools import combinations
 
 from slipway.errors import Obstacles, SlipwayError
+from slipway.records.gate import MAJORS
 from slipway.release.bootstrap.network import network
 from slipway.release.bootstrap.server import server
 from slipway.release.cloudformation import Part
-from slipway.release.prices import CLASSES, MAJORS
+from slipway.release.prices import CLASSES
 from slipway.settings import AppRunnerEnvironment, ManagedNetwork, Settings, SettingsError
 
 
