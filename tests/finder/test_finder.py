@@ -242,6 +242,7 @@ class Settings(BaseSettings):
     model_config = {"env_nested_delimiter": "__"}
     writer_db: StoreConfig = StoreConfig(uri="postgresql://a:b@c/d", size=20, token="x")
     queue: Queue = Queue(name="jobs")
+    cache: Queue = Field(...)
     index: str = Field("postgresql+asyncpg://a:b@c/d")
 class Queue(BaseModel):
     name: str
@@ -251,6 +252,9 @@ import os
 HOST, NAME = os.getenv("DB_HOST", "localhost"), os.environ.get("APP_DB_NAME") or "shop"
 REDIS, POOL, VECTORS = os.getenv("REDIS_DB", "0"), os.getenv("DB_POOL_SIZE", 5), os.getenv("VECTOR_DB_URL", "http://v")
 STORE = config("STORE", default="postgresql://a@b/c")
+NAME, KEY = os.getenv("DB_CONNECTION_NAME", "web"), os.getenv("POSTGRES_SSLKEY_PASSWORD")
+if "SHOP_DB" in os.environ:
+    NAME = os.environ["SHOP_DB"]
 TEST = os.getenv("TEST_DB_NAME", "x")
 """
 SERVICES = {
@@ -267,7 +271,7 @@ def test_every_variable_with_the_database_in_the_application_and_in_env_py_gets_
     assert survey.value(Subject.DATABASE_VARIABLE) == "DATABASE_URI"
     assert set(survey.values(Subject.VARIABLE)) == {
         *("DATABASE_URI={url}", "SCHEMA=slipway", "DB_HOST={host}", "APP_DB_NAME={database}", "STORE={url}"),
-        *("WRITER_DB__URI={url}", f"WRITER_DB__TOKEN={SECRET}", "WRITER_DB__SIZE=20"),
+        *("CACHE__NAME=slipway", "WRITER_DB__URI={url}", f"WRITER_DB__TOKEN={SECRET}", "WRITER_DB__SIZE=20"),
         "INDEX=postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}",
     }
     example = {".env.example": "DATABASE_URL=postgresql+asyncpg://a:b@c/d\nSYNC_DB_URL=postgresql+psycopg2://a:b@c/d\n"}
@@ -418,6 +422,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "class A(BaseSettings):\n    a: Annotated[str, Field('x')]\n    testing_database_url: str = ''\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({".env.example": "A_SECRET_ID=projects/1\n"}, Subject.VARIABLE, "A_SECRET_ID=projects/1"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
+        ({"a.py": "class OneSettings(BaseModel):\n    db_url: str = ''\nclass Two(OneSettings): ...\nclass A(Two, BaseSettings): ...\n"}, Subject.VARIABLE, "DB_URL={url}"),
+        ({"compose.test.yml": "environment:\n  MODE: test\n", "compose.yml": "environment:\n  MODE: live\n", "a.py": "os.environ['MODE']\n"}, Subject.VARIABLE, "MODE=live"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
         ({".env.example": "SHOPDB_URL=http://a\nSTOCKDB_URL=\n"}, Subject.DATABASE_VARIABLE, "STOCKDB_URL"),
         ({"shop/setup.py": "environ.get('DB_URL', 'sqlite://')\n"}, Subject.DATABASE_VARIABLE, "DB_URL"),

@@ -23,7 +23,7 @@ _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcont
 COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _LARGEST: Final = 2_000_000  # bytes; enough for a long lock file
 _NOT_THE_SERVICE: Final = re.compile(
-    r"(^|/)(tests?|docs?|docs_src|examples?|[\w-]*scripts|dev|charm|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
+    r"(^|/)(tests?|testing|docs?|docs_src|examples?|[\w-]*scripts|dev|charm|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
 
 _BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # the first line of an outermost statement

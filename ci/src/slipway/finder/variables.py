@@ -91,13 +91,16 @@ _PARTS: Final = {
 }
 _DATABASE: Final = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
 _OTHER_STORE: Final = re.compile(
-    r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX|CLICKHOUSE|CASSANDRA|SNOWFLAKE|BIGQUERY|REDSHIFT|ORACLE|MSSQL|VECTOR)"
+    r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX|CLICKHOUSE|CASSANDRA|SNOWFLAKE|BIGQUERY|REDSHIFT|ORACLE|MSSQL|VECTOR|AUTH0)"
+)
+_URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN|CONNECTION_STRING)$")
+_SURELY: Final = re.compile(
+    rf"(?:^|_)(?:(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE)_?(?:{'|'.join(_PARTS.values())})|DATABASE|CREDENTIALS)$|{_URL_NAME.pattern}"
 )
 _URL: Final = re.compile(r"(postgres(?:ql)?(?:\+\w+)?)://")
 _PLACE: Final = "://{user}:{password}@{host}:{port}/{database}"
 _URL_OF_ANOTHER: Final = re.compile(r"(?:https?|rediss?|mongodb|amqps?)(?:\+\w+)?://")
 _OF_TESTS: Final = re.compile(r"(^|_)TEST(S|ING)?(_|$)")
-_URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN|CONNECTION_STRING)$")
 
 
 def word_for(name: str, value: str, driver: str = "") -> str | None:
@@ -164,7 +167,8 @@ def _of_images(tree: Tree) -> dict[str, Variable]:
 def _of_compose(tree: Tree) -> dict[str, Variable]:
     """Return the variables that compose files set. Leave out paths, which exist in the container only."""
     found: dict[str, Variable] = {}
-    for place, line in (line for name in tree.matching(COMPOSE) for line in tree.lines(name)):
+    files = sorted(tree.matching(COMPOSE), key=len)  # that of no special use first
+    for place, line in (line for name in files for line in tree.lines(name)):
         match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
         if match and match[2][:1] != "/" and "$" not in match[2]:
             found.setdefault(match[1], Variable(match[1], match[2], place))
@@ -203,37 +207,29 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
     for name in (*modules, loaded(tree).modules[0]):
         text = tree.read(name)
         if _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
-            settings = set(_SETTINGS)  # classes of the module that inherit from one of these are settings, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
             here = {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
-            classes = _imported(tree, name, nodes, here)
+            settings = _settings_in(here)
+            classes = _imported(tree, name, nodes) | here if settings else here
             for node in nodes:
-                if isinstance(node, ast.ClassDef) and _is_settings(node, settings, here):
-                    settings.add(node.name)
+                if isinstance(node, ast.ClassDef) and node.name in settings:
                     yield from _of_class(node, name, classes)
                 else:
                     found = _of_expression(node, name, environ, own)
-                    yield from (each for each in found if each.name not in optional or word_for(each.name, each.value))
+                    yield from (each for each in found if each.name not in optional or _names_the_database(each.name))
 
 
-def _imported(
-    tree: Tree, name: str, nodes: Sequence[ast.AST], here: Mapping[str, ast.ClassDef]
-) -> dict[str, ast.ClassDef]:
-    """Return the classes of a module by name.
-
-    If some are settings, add the classes that the module imports from the service's other modules.
-    """
-    found = {**here}
-    if not any(_is_settings(node, _SETTINGS, here) for node in here.values()):
-        return found
+def _imported(tree: Tree, name: str, nodes: Sequence[ast.AST]) -> dict[str, ast.ClassDef]:
+    """Return the classes that a module imports from the service's other modules, by name."""
+    found: dict[str, ast.ClassDef] = {}
     module, files = module_of(name, tree), {module_of(each, tree): each for each in tree.sources}
     for node in (each for each in nodes if isinstance(each, ast.ImportFrom)):
         file = files.get(origin_of(node, module, is_package=name.endswith("__init__.py")), "")
         names = {alias.name for alias in node.names}
         body = parsed(tree.read(file)).body if file else []
-        found = {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names} | found
+        found |= {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names}
     return found
 
 
@@ -249,10 +245,21 @@ def _own_readers(tree: Tree) -> set[str]:
     return found
 
 
-def _is_settings(node: ast.ClassDef, known: set[str], here: Collection[str]) -> bool:
-    """Return whether a class reads variables: it inherits from a known base, or from one of another module whose name ends with `Settings`."""
-    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
-    return bool(bases & known) or any(base.endswith("Settings") for base in bases.difference(here))
+def _settings_in(here: Mapping[str, ast.ClassDef]) -> set[str]:
+    """Return the names of a module's classes that read variables, and of those from which they inherit.
+
+    They inherit from a known base, or from one of another module whose name ends with `Settings`.
+    """
+    bases = {
+        name: {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases} for name, node in here.items()
+    }
+    others = set().union(*bases.values()) - here.keys()
+    found = {each for each in others if each in _SETTINGS or each.endswith("Settings")}
+    while more := {name for name, own in bases.items() if own & found} - found:
+        found |= more
+    while more := {each for name in found & here.keys() for each in bases[name] & here.keys()} - found:
+        found |= more
+    return found
 
 
 def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:
@@ -287,19 +294,17 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
         nested = next((classes[each] for each in types if each in classes and classes[each] is not node), None)
         if nested and not (members := _members(nested)):
             inner = [*_of_fields(nested, at, f"{variable}{delimiter}", _keywords(field.value))] if delimiter else []
-            if field.value is None or any(word_for(each.name, each.value) for each in inner):
+            if required or any(word_for(each.name, each.value) for each in inner):
                 yield from inner  # a variable replaces such a default as a whole
         elif (required or _names_the_database(variable, default, types)) and "ClassVar" not in kind:
             value = members[0] if nested else default or _of_kind(kind)
             yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
 
 
-def _names_the_database(variable: str, default: str, types: Collection[str] = ()) -> bool:
-    """Return whether a variable with a default names the database.
-
-    Variables for tests are not used; any other one could be production's.
-    """
-    return bool(word_for(variable, default)) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
+def _names_the_database(variable: str, default: str = "", types: Collection[str] = ()) -> bool:
+    """Return whether a variable that may be missing surely names the database: not that of tests; any other could be production's."""
+    is_sure = _URL.match(default) or _SURELY.search(variable)
+    return bool(is_sure and word_for(variable, default)) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
 
 
 def _default(value: ast.expr | None) -> str:
