@@ -209,7 +209,9 @@ def test_the_line_is_that_of_each_statement():
 
 def test_a_lock_of_an_earlier_statement_is_reported_as_such():
     (finding,) = findings("rows after a lock")
-    assert finding.measured.startswith("holds an earlier lock on public.users, which blocks reads and writes")
+    assert finding.measured.startswith(
+        "holds an earlier lock on public.users of line 10, which blocks reads and writes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -295,6 +297,6 @@ def test_a_dropped_index_is_no_finding_where_its_table_is_altered_in_the_same_tr
 
 
 def test_every_cause_fills_its_remedy_with_any_statement_it_matches():
-    known = "columns|unique|what|options|deferrable|sequence|schema|source_schema|sql_(unique|columns)|(sql_)?(table|index|name|column|partition)|(f_)?definition"
+    known = "columns|unique|what|type|options|deferrable|sequence|schema|source_schema|sql_(unique|columns)|(sql_)?(table|index|name|column|partition)|(f_)?definition"
     for cause in CAUSES:
         assert not re.search(f"{{(?!({known})}})", cause.remedy.replace("{{", "").replace("}}", ""))

@@ -179,10 +179,11 @@ def _under_both_names(refused: Refused, done: str) -> str:
     renames = (match for match in _TABLE_RENAMED.finditer(done) if match["old"].strip('"') in named)
     match = next(renames, None)
     if match is None:
-        return rules.TABLE_RENAMED.code.format(table="…", action="RENAME TO …", new="…")
+        return rules.TABLE_RENAMED.code.format(table="…", action="RENAME TO …", new="…", back="RENAME TO …")
     moves = match["action"].upper().startswith("SET")
     new = f"{match['new']}.{match['old']}" if moves else ".".join(filter(None, (match["schema"], match["new"])))
-    return rules.TABLE_RENAMED.code.format(table=match["table"], action=match["action"], new=new)
+    back = f"SET SCHEMA {match['schema'] or 'public'}" if moves else f"RENAME TO {match['old']}"
+    return rules.TABLE_RENAMED.code.format(table=match["table"], action=match["action"], new=new, back=back)
 
 
 def _with_default(refused: Refused, added: Sequence[Line]) -> str:

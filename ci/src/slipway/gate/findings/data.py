@@ -19,6 +19,7 @@ from slipway.gate.measure.columns import Column
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
 from slipway.gate.names import NAME, is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
+from slipway.gate.rulebook.rule import BATCHED
 from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
 
@@ -92,7 +93,7 @@ def _in_batches(sql: str, scanned: str, at_end: Collection[Line]) -> str | None:
         also = in_text(f" AND {condition}") if condition else ""
         return rules.BY_KEY.format(table=table, key=key, begin=in_text(begin), condition=also)
     gaps = {"begin": in_quotes(begin), "table": table, "condition": in_quotes(condition)}
-    return rules.BATCHED.format_map(gaps) if condition else None
+    return BATCHED.format_map(gaps) if condition else None
 
 
 def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:

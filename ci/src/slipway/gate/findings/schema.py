@@ -32,9 +32,10 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
     """
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _not_allowed(node, failure) or _failed(
-            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line, _about(baseline, failure)
-        )
+        about = _about(baseline, failure)
+        about = rules.NOT_MADE if about is rules.BEGIN_ON_SCHEMA and node.down else about
+        rule = transactions.of_failure(failure) or rules.FAILS
+        yield _not_allowed(node, failure) or _failed(rule, node, failure, node.upgrade_line, about)
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         before_history = rules.BEGIN_ON_SCHEMA if failure.code == _NO_TABLE and not baseline else None

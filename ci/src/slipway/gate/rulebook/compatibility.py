@@ -67,6 +67,8 @@ COLUMN_RENAMED: Final = _error(
     code="""\
 # instead of the rename; NULL is allowed, and this release writes both columns and reads {old}:
 op.execute('''ALTER TABLE {table} ADD COLUMN {new} {type}''')
+# in downgrade():
+op.execute('''ALTER TABLE {table} DROP COLUMN {new}''')
 # in a revision of the next release, which reads {new} and still writes both, once no running one leaves {new} empty:
 with op.get_context().autocommit_block():
     batch = '''UPDATE {table} SET {new} = {old} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {new}::text IS DISTINCT FROM {old}::text LIMIT 1000)'''
@@ -84,7 +86,10 @@ TABLE_RENAMED: Final = _error(
     message="The previous release still uses the table's old name.",
     code="""\
 op.execute('''ALTER TABLE {table} {action}''')
-op.execute('''CREATE VIEW {table} AS SELECT * FROM {new}''')  # simple views accept writes; drop it in the release after""",
+op.execute('''CREATE VIEW {table} AS SELECT * FROM {new}''')  # simple views accept writes; drop it in the release after
+# in downgrade():
+op.execute('''DROP VIEW {table}''')
+op.execute('''ALTER TABLE {new} {back}''')""",
     related=("C02", "C03"),
     bad="""op.rename_table("notes", "entries")""",
     good="""\
@@ -336,7 +341,7 @@ COPIED_ONCE: Final = Rule(
     level=Level.WARNING,
     message="The revisions fill a new column, and until the previous release is gone, its new rows have NULL there.",
     implies=NOTHING,
-    advice="Add the column in this release, whose code writes it; fill it in a revision of the release after, or let a trigger fill it from now on.",
+    advice="Add the column in this release, whose code writes it; fill it, and set NOT NULL if it shall be (C06), in revisions of the release after. If one value fits all rows, a server_default does both now (C05).",
     related=("C03", "C22"),
     given=Given(previous=_MODELS),
     bad="""\

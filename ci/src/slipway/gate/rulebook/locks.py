@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from slipway.gate.rulebook.rule import (
+    BATCHED,
     BLOCKING,
     CONCURRENT_INDEX,
     EVENTS,
@@ -62,8 +63,13 @@ UNIQUE: Final = _error(
 with op.get_context().autocommit_block():
     op.drop_index("{name}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{options}{schema})
+# in downgrade():
+op.drop_index("{name}", "{table}"{schema})
 # in the next revision:
-op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}{deferrable}')""",
+op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}{deferrable}')
+# in downgrade():
+op.drop_constraint("{name}", "{table}"{schema})
+op.create_index("{name}", "{table}", [{columns}], unique=True{options}{schema})""",
     related=("L01", "L05"),
     bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
     good="""\
@@ -97,8 +103,13 @@ PRIMARY_KEY: Final = _error(
 with op.get_context().autocommit_block():
     op.drop_index("{name}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
+# in downgrade():
+op.drop_index("{name}", "{table}"{schema})
 # in the next revision:
-op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING INDEX {sql_name}')""",
+op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING INDEX {sql_name}')
+# in downgrade():
+op.drop_constraint("{name}", "{table}"{schema})
+op.create_index("{name}", "{table}", [{columns}], unique=True{schema})""",
     related=("L04", "L10"),
     before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), nullable=False), sa.Column("title", sa.Text()))""",
     bad="""op.create_primary_key("notes_pkey", "notes", ["id"])""",
@@ -192,24 +203,39 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"],
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
 )
-NOT_NULL: Final = _error(
-    id="L10",
-    name="SET NOT NULL without a valid check",
-    message="SET NOT NULL scans the whole table while reads and writes are blocked.",
-    code="""\
-# once no running release writes NULL, which the check forbids, too (C06):
+_FILLED: Final = BATCHED.format(
+    begin="UPDATE {sql_table} SET {sql_column} = VALUE", table="{sql_table}", condition="{sql_column} IS NULL"
+)
+_CHECKED: Final = """\
 op.create_check_constraint(op.f("{column}_not_null"), "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
+# in downgrade():
+op.drop_constraint(op.f("{column}_not_null"), "{table}"{schema})"""
+_REQUIRED: Final = """\
 # in the next revision, so that SET NOT NULL trusts the valid check and scans nothing:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
 # in the one after it:
 op.alter_column("{table}", "{column}", nullable=False{schema})
-op.drop_constraint(op.f("{column}_not_null"), "{table}"{schema})""",
+op.drop_constraint(op.f("{column}_not_null"), "{table}"{schema})
+# in downgrade():
+op.create_check_constraint(op.f("{column}_not_null"), "{table}", '{sql_column} IS NOT NULL'{schema})
+op.alter_column("{table}", "{column}", nullable=True{schema})"""
+NOT_NULL: Final = _error(
+    id="L10",
+    name="SET NOT NULL without a valid check",
+    message="SET NOT NULL scans the whole table while reads and writes are blocked.",
+    code=f"""\
+# once no running release writes NULL (C06); first, unless no row has it: a check that is not valid refuses every change of such a row
+{_FILLED.replace("VALUE", "…")}
+# in the next revision:
+{_CHECKED}
+{_REQUIRED}""",
     related=("C06", "D01", "L07"),
     bad="""op.alter_column("notes", "title", nullable=False)""",
-    good="""\
+    good=f"""\
+{in_batches("UPDATE notes SET title = '' WHERE id IN (SELECT id FROM notes WHERE title IS NULL LIMIT 1000)")}
+# in the next revision:
 op.create_check_constraint("notes_title_not_null", "notes", "title IS NOT NULL", postgresql_not_valid=True)
 # in the next revision:
-op.execute("UPDATE notes SET title = '' WHERE title IS NULL")  # in batches when there are many
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title_not_null")
 # in the next revision:
 op.alter_column("notes", "title", nullable=False)  # trusts the check and scans nothing
@@ -275,6 +301,16 @@ op.alter_column("notes", "token", server_default=sa.func.gen_random_uuid())  # f
 # in the next revision:
 {in_batches("UPDATE notes SET token = DEFAULT WHERE id IN (SELECT id FROM notes WHERE token IS NULL LIMIT 1000)")}""",
 )
+VOLATILE_AS_WRITTEN: Final = f"""\
+op.execute('''ALTER TABLE {{sql_table}} ADD COLUMN {{sql_column}} {{type}}''')
+op.execute('''ALTER TABLE {{sql_table}} ALTER COLUMN {{sql_column}} SET DEFAULT {{definition}}''')  # for new rows
+# in the next revision:
+{_FILLED.replace("VALUE", "DEFAULT")}"""
+VOLATILE_AND_REQUIRED: Final = f"""\
+{VOLATILE_AS_WRITTEN}
+# in the next revision:
+{_CHECKED}
+{_REQUIRED}"""
 IDENTITY: Final = _error(
     id="L15",
     name="serial or identity column added",
@@ -283,7 +319,12 @@ IDENTITY: Final = _error(
 op.add_column("{table}", sa.Column("{column}", sa.BigInteger()){schema})
 op.execute('CREATE SEQUENCE {sequence}')
 op.alter_column("{table}", "{column}", server_default=sa.text('''nextval('{sequence}')'''){schema})  # for new rows
-# in the next revision: fill old rows in batches, each in its own transaction""",
+# in downgrade():
+op.drop_column("{table}", "{column}"{schema})
+op.execute('DROP SEQUENCE {sequence}')
+# in the next revision:
+"""
+    + _FILLED.replace("VALUE", "DEFAULT"),
     related=("L14", "S06"),
     bad="""op.add_column("notes", sa.Column("number", sa.BigInteger(), sa.Identity()))""",
     good=f"""\
@@ -322,6 +363,11 @@ op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_va
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")""",
 )
+CHECK_AS_WRITTEN: Final = """\
+op.execute('''ALTER TABLE {sql_table} ADD COLUMN {sql_column} {type}''')
+op.execute('''ALTER TABLE {sql_table} ADD CONSTRAINT "{table}_{column}_check" {definition} NOT VALID''')
+# in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
+op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{table}_{column}_check"')"""
 DOMAIN: Final = _error(
     id="L18",
     name="domain with a constraint",

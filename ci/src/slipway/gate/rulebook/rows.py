@@ -48,7 +48,7 @@ FAILS_BY_CODE: Final = {  # the advice by SQLSTATE
         "Say in postgresql_using how each old value becomes a new one, or correct the values that the new type rejects first.",
     ),
 }
-FAILS_BY_NULL: Final = "Give the new column a server_default, which the existing rows get; or add it without NOT NULL, fill it, and set NOT NULL when no row has NULL."
+FAILS_BY_NULL: Final = "Give the new column a server_default: existing rows get it, and those that the previous release adds (C05). If each row needs a value of its own, add the column without NOT NULL in this release, whose code writes it; fill it, and set NOT NULL, in the release after (C23, L10)."
 HIDDEN: Final = Rule(
     id="D11",
     name="rows hidden by row-level security",
@@ -110,12 +110,6 @@ WHOLE_TABLE: Final = _warning(
     bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
     good=in_batches("UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"),
 )
-BATCHED: Final = """\
-with op.get_context().autocommit_block():  # each batch in its own transaction; a row that is done must not meet the condition again
-    batch = '''{begin} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {condition} LIMIT 1000)'''
-    rows = op.get_bind().exec_driver_sql('''SELECT count(*) FROM {table} WHERE {condition}''').scalar()
-    for _ in range(0, rows, 1000):
-        op.get_bind().exec_driver_sql(batch)"""
 LOSSY: Final = _destructive(
     id="D05",
     name="lossy cast",

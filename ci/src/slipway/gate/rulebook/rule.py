@@ -49,6 +49,12 @@ with op.get_context().autocommit_block():
 _NEXT: Final = "\n# in the next revision:\n"
 _DOWN: Final = "\n# in downgrade():\n"
 _ID: Final = re.compile(r"[A-Z]\d\d|drift(-\w+)?")
+BATCHED: Final = """\
+with op.get_context().autocommit_block():  # each batch in its own transaction; a row that is done must not meet the condition again
+    batch = '''{begin} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {condition} LIMIT 1000)'''
+    rows = op.get_bind().exec_driver_sql('''SELECT count(*) FROM {table} WHERE {condition}''').scalar()
+    for _ in range(0, rows, 1000):
+        op.get_bind().exec_driver_sql(batch)"""
 
 
 def in_batches(sql: str) -> str:

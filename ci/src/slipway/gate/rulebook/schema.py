@@ -40,6 +40,7 @@ BEGIN_ON_SCHEMA: Final = f"""\
 Correct the statement that fails. If production had its object before the first revision, let the history begin there:
 {_DUMP}
 and set baseline = "baseline.sql" in [tool.slipway.migrations]."""
+NOT_MADE: Final = f"Correct the statement that fails: no revision before it makes its object. Only if another program made that in production, {SET_BASELINE.removeprefix('if production had it before the first revision, ')}."
 IN_BASELINE: Final = f"""\
 If the baseline is of a database that has run this revision, add the table that says so, which counts it as run:
 {_DUMP.splitlines()[1]}"""

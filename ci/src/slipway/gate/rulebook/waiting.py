@@ -72,12 +72,18 @@ def timeouts_in(env: EnvFile, timeouts: Mapping[str, str]) -> str:
         "psycopg": options,
         "psycopg2": options,
     }
+    # Outside a transaction, it may take hours to build an index.
+    longest = (
+        "\n# statement_timeout must exceed your longest CREATE INDEX CONCURRENTLY, which it would leave INVALID"
+        if "statement_timeout" in timeouts
+        else ""
+    )
     engine = _ENGINE.search(re.sub(r"(?m)^\s*(?:from|import|def|#)\b.*", "", env.source))
     if not engine or env.driver not in arguments or "connect_args" in env.source:
         sets = (f"    cursor.execute(\"SET {name} = '{value}'\")" for name, value in timeouts.items())
-        return _LISTENER.format(file=env.file, statements="\n".join(sets))
+        return _LISTENER.format(file=env.file, statements="\n".join(sets)).rstrip() + longest
     line = next(number for number, text in enumerate(env.source.splitlines(), start=1) if f"{engine[1]}(" in text)
-    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; retry when it expires"
+    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; retry when it expires{longest}"
 
 
 NO_TIMEOUT: Final = _warning(
