@@ -1,4 +1,4 @@
-"""AWS without an account: App Runner, ECR, ECS, CloudFormation and their neighbours over the real wire protocols.
+"""AWS without an account: App Runner, ECR, ECS, CloudFormation and related services, with AWS's real protocols.
 
-Uses `oci` and `workload`, and nothing of `release`: the two agree on AWS's contract, not on our code.
+It uses the rooms `oci` and `workload`, but nothing of `release`: both rely on AWS's contract, not on each other's code.
 """

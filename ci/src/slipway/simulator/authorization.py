@@ -1,7 +1,7 @@
-"""Authorization: calls checked against an IAM policy and denied in IAM's words.
+"""Authorization: calls are checked against an IAM policy, and denied in IAM's words.
 
-A call needs, in most cases, the action of its own name on the resource that the request names. The service authorization
-reference [G] lists the other actions; the README cites it.
+Most calls need the action with their own name on the resource in the request. The service authorization reference [G]
+lists the other actions; simulator/README.md cites it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from typing import Any
 
 from slipway.simulator.contract import AwsError, Call, listed
 
-_UNRESTRICTED = {"sts"}  # every caller may ask for its own identity
-_PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] differs for an instance role
+_UNRESTRICTED = {"sts"}  # every caller may read its own identity
+_PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; for an instance role [F] differs
 _NEW = "0" * 32
-# No resource-level permissions, though the request names a resource [G].
+# These actions have no resource-level permissions, although the request names a resource [G].
 _WITHOUT_RESOURCE = (
     ("ecs", "DeregisterTaskDefinition"),
     ("ecs", "DescribeTaskDefinition"),
@@ -26,7 +26,7 @@ _WITHOUT_RESOURCE = (
 _PREFIXES = {
     "elbv2": "elasticloadbalancing",
     "service-quotas": "servicequotas",
-}  # of the actions, where they differ from the model's name
+}  # prefixes of actions, where they differ from the API model's name
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,21 @@ class Needed:
 
     action: str
     resource: str
-    passed_to: str | None = None  # the service that a role is passed to
+    passed_to: str | None = None  # the service to which a role is passed
 
 
 @dataclass
 class Guard:
-    """The policies of callers; a caller without one may do everything."""
+    """The policies of callers. A caller without a policy may do everything."""
 
     policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # IAM documents by access key
-    asked: list[Needed] = field(default_factory=list)  # the permissions that restricted callers needed, in order
+    asked: list[Needed] = field(default_factory=list)  # the permissions that callers with a policy needed, in order
 
     def check(self, call: Call, needed: Sequence[Needed], *, anonymous: bool = False) -> None:
-        """Raise AwsError unless the caller's policy allows everything; an anonymous caller needs every policy to allow it."""
+        """Raise AwsError unless the caller's policy allows everything that is needed.
+
+        For an anonymous caller, every policy must.
+        """
         policies = [policy for key, policy in self.policies.items() if anonymous or call.caller == key]
         self.asked += needed if policies else ()
         for permission in needed:
@@ -60,7 +63,10 @@ class Guard:
 
 
 def allows(policy: Mapping[str, Any], permission: Needed) -> bool:
-    """Return whether a statement allows the action on the resource; raises ValueError for denials and unknown conditions."""
+    """Return whether a statement allows the action on the resource.
+
+    Raise ValueError for Deny statements and unknown conditions.
+    """
     return any(_matches(statement, permission) for statement in policy["Statement"])
 
 
@@ -86,7 +92,7 @@ def _is_met(condition: Mapping[str, Any], permission: Needed) -> bool:
 
 
 def needed(service: str, operation: str, request: Mapping[str, Any], call: Call) -> list[Needed]:
-    """List the permissions that a call needs."""
+    """Return the permissions that a call needs."""
     if service in _UNRESTRICTED:
         return []
     named = () if (service, operation) in _WITHOUT_RESOURCE else _resources(service, operation, request, call)
@@ -95,7 +101,7 @@ def needed(service: str, operation: str, request: Mapping[str, Any], call: Call)
     return own + list(dependent(request, f"{call.region}:{call.account}") if dependent else ())
 
 
-# The resources that a request names, by service and member; a value that is an ARN names itself.
+# The resources in a request, by service and field. A value that is an ARN identifies itself.
 _RESOURCES: Mapping[str, Mapping[str, str]] = {
     "apprunner": {
         "ServiceName": f"arn:aws:apprunner:{{place}}:service/{{value}}/{_NEW}",
@@ -141,7 +147,7 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
 def _resources(service: str, operation: str, request: Mapping[str, Any], call: Call) -> Iterator[str]:
     place = f"{call.region}:{call.account}"
     cluster = request.get("cluster", "default").rpartition("/")[2]
-    if operation == "ListTasks":  # each condition on its tasks is one on the cluster [G]
+    if operation == "ListTasks":  # a condition on tasks is one on their cluster [G]
         yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"
         return
     below = (

@@ -1,6 +1,6 @@
 """Elastic Load Balancing v2: the load balancers, rules and target groups that other services create, and the health of targets.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 import secrets
@@ -14,13 +14,13 @@ from slipway.workload.workload import HealthCheck, HealthResult
 
 T = TypeVar("T")
 _PAGE = ("Marker", "PageSize")
-NAMESPACE = "AWS/ApplicationELB"  # of the metrics
+NAMESPACE = "AWS/ApplicationELB"  # the namespace of the metrics
 # The metrics of a load balancer's own answers, for all of its services together [G].
 OWN_ERRORS = "HTTPCode_ELB_5XX_Count"
-TLS_ERRORS = "ClientTLSNegotiationErrorCount"  # also of a client that does not accept the certificate
+TLS_ERRORS = "ClientTLSNegotiationErrorCount"  # includes clients that do not accept the certificate
 FIXED_ANSWERS = "HTTP_Fixed_Response_Count"
-ZONE = "Z32O12XQLNTSW2"  # in which load balancers of eu-west-1 have their names [G]; here of every region
-# The settings of a target group that ModifyTargetGroup changes, by their names in the API.
+ZONE = "Z32O12XQLNTSW2"  # the hosted zone of load balancers' names in eu-west-1 [G]; here in every region
+# The settings of a target group that ModifyTargetGroup can change, by their names in the API.
 _CHANGEABLE = {
     "HealthCheckIntervalSeconds": "interval",
     "HealthCheckTimeoutSeconds": "timeout",
@@ -33,17 +33,17 @@ _CHANGEABLE = {
 
 @dataclass(kw_only=True)
 class Target:
-    """A registered target, with what its health checks found."""
+    """A registered target, with the results of its health checks."""
 
     address: str  # host:port
     state: str = "initial"
     reason: str | None = "Elb.RegistrationInProgress"
     description: str | None = "Target registration is in progress"
-    in_a_row: int = 0  # equal results
+    in_a_row: int = 0  # the number of equal results in a row
     was_healthy: bool = False  # the last result
 
     def checked(self, group: "TargetGroup", result: HealthResult) -> None:
-        """Apply the result of a check; the state changes at a threshold."""
+        """Apply the result of a check. The state changes when a threshold is reached."""
         healthy = group.accepts(result)
         self.in_a_row = self.in_a_row + 1 if healthy is self.was_healthy and self.in_a_row else 1
         self.was_healthy = healthy
@@ -57,7 +57,7 @@ class Target:
 
 
 def _failure(result: HealthResult) -> tuple[str, str]:
-    """Return why a target is unhealthy, in the words of the load balancer [G]."""
+    """Return why a target is unhealthy, in the load balancer's words [G]."""
     if result.detail.isdecimal():
         return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{result.detail}]"
     if result.detail.startswith("no answer within"):
@@ -67,7 +67,7 @@ def _failure(result: HealthResult) -> tuple[str, str]:
 
 @dataclass(kw_only=True)
 class TargetGroup:
-    """A target group of addresses; the defaults are those of Express Mode [G]."""
+    """A target group of addresses. The defaults are Express Mode's [G]."""
 
     arn: str
     name: str
@@ -87,14 +87,14 @@ class TargetGroup:
         return HealthCheck(path=self.path, interval=self.interval, timeout=self.timeout)
 
     def accepts(self, result: HealthResult) -> bool:
-        """Return whether a result is healthy: its code is among those of the matcher, as in `200,300-399`."""
+        """Return whether a result is healthy, because its code matches a matcher such as `200,300-399`."""
         ranges = (part.partition("-") for part in self.matcher.split(","))
         code = int(result.detail) if result.detail.isdecimal() else 0
         return any(int(first) <= code <= int(last or first) for first, _, last in ranges)
 
     @property
     def routed(self) -> list[str]:
-        """The addresses that get traffic: the healthy ones, or all unhealthy ones where none is healthy [G]."""
+        """The addresses that get traffic: the healthy ones, otherwise all unhealthy ones [G]."""
         healthy, unhealthy = (
             [target.address for target in self.targets.values() if target.state == state]
             for state in ("healthy", "unhealthy")
@@ -122,7 +122,7 @@ class TargetGroup:
 
 @dataclass(kw_only=True)
 class Rule:
-    """A listener's rule: hosts, of which the first is the service's own address, and the weights of target groups by ARN."""
+    """A listener's rule: its hosts, the first of which is the service's own address, and the weights of target groups by ARN."""
 
     arn: str
     hosts: list[str]
@@ -147,7 +147,7 @@ class Rule:
 
 @dataclass(kw_only=True)
 class LoadBalancer:
-    """An application load balancer with one HTTPS listener, whose default action answers 404."""
+    """An application load balancer with one HTTPS listener, which answers 404 by default."""
 
     arn: str
     name: str
@@ -159,7 +159,7 @@ class LoadBalancer:
     dns: str
     state: str = "provisioning"
     rules: dict[str, Rule] = field(default_factory=dict)
-    certificates: list[str] = field(default_factory=list)  # of the listener, by ARN, besides its default one
+    certificates: list[str] = field(default_factory=list)  # the listener's further certificates, by ARN
 
     @property
     def scheme(self) -> str:
@@ -167,7 +167,7 @@ class LoadBalancer:
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """The dimensions of its metrics."""
+        """The dimensions of the load balancer's metrics."""
         return {"LoadBalancer": self.arn.partition(":loadbalancer/")[2]}
 
     @property
@@ -205,7 +205,7 @@ class LoadBalancer:
 
 
 def new_id(length: int = 16) -> str:
-    """Return a hexadecimal id as in ARNs of load balancing."""
+    """Return a new hexadecimal id, as in ARNs of load balancing."""
     return secrets.token_hex(length)[:length]
 
 
@@ -258,7 +258,7 @@ class LoadBalancing:
         return {"TargetHealthDescriptions": [_health(group, target) for target in group.targets.values()]}
 
     async def modify_target_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Change the health check; it counts from the next check on."""
+        """Change the health check. The change applies from the next check on."""
         group = self._group(request)
         wanted = {name: request[member] for member, name in _CHANGEABLE.items() if member in request}
         if wanted.get("timeout", group.timeout) > wanted.get("interval", group.interval):
@@ -270,7 +270,10 @@ class LoadBalancing:
         return {"TargetGroups": [group.description()]}
 
     async def modify_rule(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Replace the hosts of a rule; if the service's own address is not among them, this simulator no longer finds the service."""
+        """Replace the hosts of a rule.
+
+        Without the service's own address among them, the simulator no longer finds the service.
+        """
         rules = {rule.arn: rule for balancer in self.balancers.values() for rule in balancer.rules.values()}
         (rule,) = _selected(rules, [request["RuleArn"]], "RuleNotFound", "One or more rules not found")
         for condition in request.get("Conditions", ()):
@@ -278,7 +281,7 @@ class LoadBalancing:
         return {"Rules": [rule.description()]}
 
     async def add_listener_certificates(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Add certificates; one that the listener has already is added once [G]."""
+        """Add certificates to the listener. One that it already has is not added again [G]."""
         balancer = self._balancer(request["ListenerArn"])
         arns = [certificate["CertificateArn"] for certificate in request["Certificates"]]
         balancer.certificates = list(dict.fromkeys([*balancer.certificates, *arns]))
@@ -299,7 +302,7 @@ class LoadBalancing:
 
 
 def _selected(items: Mapping[str, T], arns: Iterable[str] | None, code: str, message: str) -> list[T]:
-    """Return the items of some ARNs, or all; raises AwsError for an ARN that does not exist."""
+    """Return the items with these ARNs, or all. Raise AwsError for an ARN that does not exist."""
     if arns is None:
         return list(items.values())
     if any(arn not in items for arn in arns):
@@ -308,7 +311,7 @@ def _selected(items: Mapping[str, T], arns: Iterable[str] | None, code: str, mes
 
 
 def _page(member: str, items: list[dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a page; its token is NextMarker, the request's Marker [M]."""
+    """Return a page. Its token is NextMarker, which the next request passes as Marker [M]."""
     page = paged(member, items, request, most=400, names=_PAGE)
     return {member: page[member], "NextMarker": page["Marker"]}
 

@@ -1,4 +1,4 @@
-"""Smithy's RPC protocol over CBOR, in which boto3 asks CloudWatch, and an encoder for the part of CBOR that it uses (RFC 8949)."""
+"""Smithy's RPC protocol with CBOR, which boto3 uses for CloudWatch, and an encoder for the part of CBOR that it needs (RFC 8949)."""
 
 import struct
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _EPOCH = 1  # the tag of a timestamp
 
 
 class CborProtocol:
-    """One CBOR request; `requested` is the operation name that the client sent."""
+    """One request in CBOR. `requested` is the operation name that the client sent."""
 
     def __init__(self, request: Request, content: bytes) -> None:
         _, _, service, _, name = request.scope["path"].split("/")
@@ -28,12 +28,13 @@ class CborProtocol:
         self.operation = find_operation(SERVICES, name, "targetPrefix", service)
 
     def parameters(self, _operation: "OperationModel") -> Any:
-        """Decode the body; raises AwsError when it is not CBOR."""
+        """Decode the body. Raise AwsError when it is not CBOR."""
         from botocore.parsers import ResponseParserError
 
         try:
             return decode(self._content) if self._content else {}
-        except (ResponseParserError, ValueError, TypeError, OverflowError, MemoryError) as error:  # keys and sizes too
+        # invalid keys and sizes raise these, too
+        except (ResponseParserError, ValueError, TypeError, OverflowError, MemoryError) as error:
             raise AwsError("SerializationException", str(error)) from error
 
     def answer(self, _operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
@@ -48,7 +49,7 @@ def _response(content: Mapping[str, Any], status: int) -> Response:
 
 
 def encode(value: Any) -> bytes:
-    """Encode data, without members that are None."""
+    """Encode data. Fields with None are left out."""
     match value:
         case Mapping():
             members = [encode(key) + encode(item) for key, item in value.items() if item is not None]
@@ -84,7 +85,10 @@ def _head(kind: int, size: int) -> bytes:
 
 
 def decode(content: bytes) -> Any:
-    """Decode one value by botocore's decoder; a timestamp is its number of seconds, and members that are null are left out."""
+    """Decode one value with botocore's decoder.
+
+    A timestamp becomes its number of seconds, and null fields are left out.
+    """
     from botocore.parsers import BaseCBORParser
 
     parser = BaseCBORParser(timestamp_parser=lambda seconds: seconds)

@@ -1,6 +1,6 @@
-"""AWS Certificate Manager: certificates that are issued once a DNS record proves the domain.
+"""AWS Certificate Manager: certificates that are issued when a DNS record proves the domain.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 import uuid
@@ -12,13 +12,13 @@ from typing import Any
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.route53 import Route53, full
 
-_NAMED_SECONDS = 5  # until the validation's record is shown [F]
-_ISSUED_SECONDS = 60  # from the record to the certificate †; "several minutes" [G]
-_SAME_SECONDS = 3600  # in which a token names the same request [M]
+_NAMED_SECONDS = 5  # until AWS shows the record for the validation [F]
+_ISSUED_SECONDS = 60  # between the record and the certificate †; "several minutes" [G]
+_SAME_SECONDS = 3600  # during this time a token names the same request [M]
 
 
 def covers(pattern: str, host: str) -> bool:
-    """Return whether a certificate's name is that of a host; an asterisk replaces one label."""
+    """Return whether a certificate's name covers a host. An asterisk replaces one label."""
     if pattern.startswith("*."):
         return host.partition(".")[2] == pattern[2:]
     return pattern == host
@@ -26,7 +26,7 @@ def covers(pattern: str, host: str) -> bool:
 
 @dataclass(kw_only=True)
 class Certificate:
-    """A certificate for one or several names; `issued` once every name is proven."""
+    """A certificate for one or several names. `issued` is set when every name is proven."""
 
     arn: str
     domain: str
@@ -34,10 +34,10 @@ class Certificate:
     token: str
     created: datetime
     issued: datetime | None = None
-    marks: dict[str, str] = field(default_factory=dict)  # the hexadecimal part of a validation's record, by name
+    marks: dict[str, str] = field(default_factory=dict)  # the hexadecimal part of the validation record, by name
 
     def record(self, name: str) -> dict[str, str]:
-        """Return the DNS record that proves a name; one for a name and its wildcard [G]."""
+        """Return the DNS record that proves a name. A name and its wildcard have the same record [G]."""
         mark = self.marks.setdefault(name.removeprefix("*."), uuid.uuid4().hex)
         return {
             "Name": f"_{mark}.{full(name.removeprefix('*.'))}",
@@ -50,7 +50,10 @@ class Certificate:
 
 
 class Certificates:
-    """The certificates of a region, by ARN; `proven` are names validated without Route 53, because another DNS service has their records."""
+    """The certificates of a region, by ARN.
+
+    `proven` are names that are validated without Route 53, because another DNS service has their records.
+    """
 
     def __init__(self, route53: Route53) -> None:
         self._route53 = route53
@@ -59,7 +62,7 @@ class Certificates:
         self.operations: Operations = operations_of(self)
 
     async def request_certificate(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Request a certificate; the same token within an hour names the same one [M]."""
+        """Request a certificate. The same token within an hour names the same request [M]."""
         token, domain = request.get("IdempotencyToken", ""), request["DomainName"].lower()
         for certificate in self.certificates.values():
             age = (call.now - certificate.created).total_seconds()
@@ -104,7 +107,7 @@ class Certificates:
         return paged("CertificateSummaryList", found, request, names=("NextToken", "MaxItems"))
 
     def issue(self, domain: str, call: Call) -> str:
-        """Put an issued certificate into the account, and return its ARN."""
+        """Add an issued certificate to the account, and return its ARN."""
         arn = f"arn:aws:acm:{call.region}:{call.account}:certificate/{uuid.uuid4()}"
         self.certificates[arn] = Certificate(
             arn=arn, domain=domain, names=(domain,), token="", created=call.now, issued=call.now
@@ -112,7 +115,7 @@ class Certificates:
         return arn
 
     def _settle(self, certificate: Certificate, now: datetime) -> None:
-        """Issue a certificate whose records are known."""
+        """Issue a certificate when resolvers know its records."""
         records = [certificate.record(name) for name in certificate.names if name not in self.proven]
         known = [self._route53.known_since(each["Name"], each["Type"], each["Value"]) for each in records]
         if certificate.issued or any(since is None for since in known):

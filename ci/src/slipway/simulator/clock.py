@@ -1,4 +1,4 @@
-"""The platform's time: real time at `speed`, or virtual time that passes without waiting."""
+"""The platform's time: real time at `speed`, or virtual time that jumps ahead."""
 
 import heapq
 import time
@@ -10,11 +10,11 @@ import anyio
 import anyio.lowlevel
 
 _LEAST_IDLE = 0.25  # real seconds, so that periodic work costs little at any speed
-_PASSES = 30  # of the event loop, so that every task that can continue does
+_PASSES = 30  # turns of the event loop, so that every task that can continue does
 
 
 class Clock:
-    """A clock that starts at the real time."""
+    """A clock that begins at the real time."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
@@ -25,32 +25,33 @@ class Clock:
         return self._began + timedelta(seconds=(time.monotonic() - self._mark) * self.speed)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for `seconds` of the platform's time."""
+        """Wait for `seconds` of platform time."""
         await anyio.sleep(seconds / self.speed)
 
     async def idle(self, seconds: float) -> None:
-        """Wait like `sleep`, but longer where nothing else needs the time: at least a quarter of a real second."""
+        """Wait like `sleep`, but at least a quarter of a real second, for work that nothing else waits for."""
         await anyio.sleep(max(seconds / self.speed, _LEAST_IDLE))
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Stop virtual time during real work, which then takes no platform time."""
+        """Stop virtual time during the block, so that real work takes no platform time."""
         yield
 
     async def rest(self, seconds: float) -> None:
-        """Sleep within a block that holds the clock."""
+        """Sleep inside a block that stops the clock."""
         await self.sleep(seconds)
 
     async def run(self) -> None:
-        """Advance virtual time; does nothing here, because real time advances by itself."""
+        """Advance virtual time. Do nothing here, because real time advances by itself."""
 
 
 class VirtualClock(Clock):
-    """Virtual time: stops during work and jumps to the next wake-up when every task sleeps."""
+    """Virtual time. It stops during work, and jumps to the next wake-up when every task sleeps."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._now = self._began.replace(microsecond=0)  # answers have milliseconds; rounding must not pass the clock
+        # answers have milliseconds, and rounding must not go beyond the clock
+        self._now = self._began.replace(microsecond=0)
         self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
         self._idlers: list[tuple[datetime, anyio.Event]] = []
         self._asleep = 0
@@ -68,7 +69,7 @@ class VirtualClock(Clock):
         await awake.wait()
 
     async def idle(self, seconds: float) -> None:
-        """Wait until others' sleep has moved the time on."""
+        """Wait until the sleep of other tasks has moved the time forward."""
         awake = anyio.Event()
         self._idlers.append((self._now + timedelta(seconds=seconds), awake))
         await awake.wait()
@@ -105,7 +106,7 @@ class VirtualClock(Clock):
                 self._idlers = [(due, idler) for due, idler in self._idlers if due > self._now]
 
     async def _is_quiet(self) -> bool:
-        """Return whether no work is under way after every runnable task had its turn."""
+        """Return whether no work is in progress after every runnable task had its turn."""
         for _ in range(_PASSES):
             if self._held:
                 return False

@@ -1,4 +1,4 @@
-"""The simulated account: all services on one address, the workloads behind them, and the initial state."""
+"""The simulated accounts: all services at one address, the instances behind them, and the initial state."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -46,7 +46,7 @@ _SAMPLE_DIGEST = digest_of(_SAMPLE_MANIFEST)
 
 
 def sample(pushed: datetime) -> Repository:
-    """Build the sample's repository, with the tag `latest`."""
+    """Return the sample's repository, with the tag `latest`."""
     repository = Repository(name=SAMPLE, created=pushed)
     repository.tags["latest"] = repository.put_manifest(_SAMPLE_MANIFEST, MANIFEST, pushed)
     return repository
@@ -59,7 +59,7 @@ class _RunningSample:
 
 
 class WithSample:
-    """A backend that runs the sample in this process and passes every other release to another backend."""
+    """A backend that runs the sample in this process, and passes every other release to another backend."""
 
     def __init__(self, other: Backend) -> None:
         self._other = other
@@ -88,10 +88,10 @@ LOGIN = Login("AWS", PASSWORD)
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud(Region):
-    """One region of a running account, open to scripts and tests."""
+    """One region of a running account, which scripts and tests can change."""
 
     url: str  # the endpoint of every service
-    endpoint: Endpoint  # of all accounts and regions
+    endpoint: Endpoint  # the endpoint of all accounts and regions
     places: "Places"
     cloudformation: CloudFormation
     databases: Databases
@@ -116,7 +116,10 @@ class Cloud(Region):
 
 
 class Places:
-    """The regions of all accounts, opened when a request first names them. Roles and hosted zones belong to a whole account."""
+    """The regions of all accounts.
+
+    A region is created when a request first names it. Roles and hosted zones belong to the whole account.
+    """
 
     def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, pace: Pace) -> None:
         self._clock, self._tasks, self._pace = clock, tasks, pace
@@ -132,18 +135,18 @@ class Places:
         self.endpoint = Endpoint(lambda *place: self.at(*place).operations, RegistryProtocol(self._home, clock), clock)
 
     def begin(self, url: str, backend: Backend) -> Cloud:
-        """Return the home region once the account has an address."""
+        """Return the home region. Call this when the account's address is known."""
         self.url, self._backend = url, backend
         return self.at(ACCOUNT, REGION)
 
     def fill(self, put: Callable[[Cloud], None]) -> None:
-        """Put an initial state into every region, now or when it is opened."""
+        """Put an initial state into every region, now or when the region is created."""
         self._beginnings.append(put)
         for cloud in self._clouds.values():
             put(cloud)
 
     def at(self, account: str, region: str) -> Cloud:
-        """Return a region of an account."""
+        """Return a region of an account. Create it if necessary."""
         if (account, region) not in self._clouds:
             self._clouds[account, region] = self._opened(account, region)
             for put in self._beginnings:
@@ -186,7 +189,7 @@ class Places:
         return cloud
 
     def _operations(self, cloud: Cloud) -> dict[str, Operations]:
-        """Return what a region answers, by the names of AWS's service models."""
+        """Return a region's operations, by the names of AWS's API models."""
         express = cloud.ecs.express.resources
         return {
             "apprunner": cloud.app_runner.operations,
@@ -209,7 +212,7 @@ class Places:
 
     @property
     def app(self) -> ASGIApp:
-        """The endpoint, which is also a proxy for the domain names in the accounts' hosted zones."""
+        """The application of the endpoint, which is also a proxy for the domain names in the accounts' hosted zones."""
         return self._names.proxied(self.endpoint.app)
 
 
@@ -222,10 +225,12 @@ async def simulated(
     secrets: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Cloud]:
-    """Run accounts while the block runs, then stop everything that they started; yields the home region of one.
+    """Run accounts during the block, and stop everything that they started.
 
-    `backend_at` makes the backend from the registry's URL. The default clock is real time. `secrets` are values by the ARN of a secret
-    or a parameter.
+    Yield the home region of the first account.
+    - backend_at: returns the backend for the registry's URL.
+    - clock: by default real time.
+    - secrets: values by the ARN of a secret or parameter.
     """
     clock = clock or Clock()
     async with anyio.create_task_group() as tasks:
@@ -242,7 +247,7 @@ async def simulated(
 
 
 def put_secrets(values: Mapping[str, str], cloud: Cloud) -> None:
-    """Set the values behind the references to one region."""
+    """Set the values of the references that belong to one region."""
     for arn, value in values.items():
         if f":{cloud.store.region}:" in arn:
             cloud.references.put(arn, value)
@@ -250,14 +255,14 @@ def put_secrets(values: Mapping[str, str], cloud: Cloud) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class InitialState:
-    """The contents of an account at the start, as a file states them."""
+    """The initial contents of an account, as a file states them."""
 
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
-    roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
-    strict_roles: bool = False  # refuse any other role instead of trusting it
-    # Environment variables with the values, by ARN.
+    roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume these roles
+    strict_roles: bool = False  # refuse other roles instead of trusting them
+    # The environment variables that contain the values, by ARN.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    # Schemes of URLs, by the ARN of the secret that gets the URL of a server which starts with the account.
+    # URL schemes, by ARN: each secret gets the URL of a server that starts with the account.
     databases: Mapping[str, Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")]] = field(
         default_factory=dict
     )
@@ -271,17 +276,24 @@ class InitialState:
                 raise MismatchError(f"roles[{index}]", f"found {arn!r:.80}, allowed is the ARN of a role")
         for key, named in (("secrets", self.secrets), ("databases", self.databases)):
             for index, arn in enumerate(named):
-                if ":secretsmanager:" not in arn and ":ssm:" not in arn:  # not repeated: it may be the secret itself
+                # not shown, because it may be the secret itself
+                if ":secretsmanager:" not in arn and ":ssm:" not in arn:
                     raise MismatchError(
                         f"{key}[{index}]", "found another key, allowed is the ARN of a secret or a parameter"
                     )
 
     def unset(self, variables: Mapping[str, str]) -> list[str]:
-        """List the ARNs of secrets whose variables are not set; the names of these are not shown, as one may be a secret by mistake."""
+        """Return the ARNs of secrets whose variables are not set.
+
+        The variables' names are not shown, because one may be a secret by mistake.
+        """
         return sorted(arn for arn, variable in self.secrets.items() if variable not in variables)
 
     def put_into(self, cloud: Cloud, variables: Mapping[str, str], urls: Mapping[str, str] | None = None) -> None:
-        """Create all of it in every region, and a secret in its own; `urls` are those of its databases, by ARN."""
+        """Create everything in every region, and each secret in its own region.
+
+        `urls` are those of the databases, by ARN.
+        """
         values = {arn: variables[variable] for arn, variable in self.secrets.items()}
         cloud.places.fill(partial(self._put, values | dict(urls or {})))
 

@@ -1,6 +1,6 @@
-"""Amazon CloudWatch: the metrics that other services count, by the minute, and the alarms that they create.
+"""Amazon CloudWatch: the metrics that other services count by the minute, and the alarms that they create.
 
-Marks: [M] service model, [G] developer guide, † unverified.
+Marks: [M] API model, [G] developer guide, † unverified.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Key = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, name, dimensions
 
 
 class Metrics:
-    """Sums of counts by metric and minute."""
+    """Sums of counts, by metric and minute."""
 
     def __init__(self) -> None:
         self._counts: dict[Key, dict[int, int]] = {}
@@ -31,7 +31,7 @@ class Metrics:
             del minutes[old]
 
     async def get_metric_data(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Sum each metric over its period; a period without a count has no value [G]."""
+        """Return the sum of each metric over its period. A period without a count has no value [G]."""
         start, end = (_seconds(request[key]) for key in ("StartTime", "EndTime"))
         if start >= end:
             message = "The parameter StartTime must be less than the parameter EndTime."  # words †
@@ -60,14 +60,17 @@ class Metrics:
 
 
 def _seconds(moment: Any) -> float:
-    """Return a time of a request in seconds since 1970: CBOR has decoded it as a number."""
+    """Return a time in a request in seconds since 1970. CBOR has already decoded it as a number."""
     return moment.timestamp() if isinstance(moment, datetime) else float(moment)
 
 
 def counting(
     metrics: Metrics, now: Callable[[], datetime], namespace: str, names: Sequence[str], dimensions: Mapping[str, str]
 ) -> Callable[[int], None]:
-    """Return a function that counts an answer by its status: `names` are the metrics of all answers, of 4xx and of 5xx."""
+    """Return a function that counts an answer by its status.
+
+    `names` are the metrics for all answers, for 4xx and for 5xx.
+    """
 
     def count(status: int) -> None:
         total, client, server = names
@@ -80,14 +83,14 @@ def counting(
 
 @dataclass(kw_only=True)
 class Alarm:
-    """An alarm on an expression of metrics."""
+    """An alarm on an expression over metrics."""
 
     name: str
     arn: str
     description: str
     configured: datetime
-    evaluated: int  # datapoints
-    breaching: int  # of them
+    evaluated: int  # number of datapoints
+    breaching: int  # how many of these datapoints must exceed the threshold
     threshold: float
     metrics: list[dict[str, Any]]  # the API's MetricDataQueries
     state: str = "INSUFFICIENT_DATA"
@@ -95,7 +98,7 @@ class Alarm:
     since: datetime | None = None
 
     def rewrite(self, now: datetime) -> None:
-        """Write the alarm again, which resets its state."""
+        """Write the alarm again. This resets its state."""
         self.configured = now
         self.turn("INSUFFICIENT_DATA", "Unchecked: Initial alarm creation", now)
 

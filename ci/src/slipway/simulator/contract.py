@@ -1,7 +1,7 @@
-"""AWS's contract, read from botocore's service models: operations, allowed requests, promised answers.
+"""AWS's contract, read from botocore's API models: operations, allowed requests, promised answers.
 
-botocore's validator checks types, unknown keys and most minimum lengths. The models also contain maximum lengths, patterns and enums;
-those are checked here.
+botocore's validator checks types, unknown keys and most minimum lengths. The models also contain maximum lengths,
+patterns and enums, which this module checks.
 """
 
 import base64
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm", "service-quotas")
-QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these use the older query protocol
-REST_SERVICES = ("route53",)  # this one uses REST with XML
-ACCOUNT, REGION = "123456789012", "eu-west-1"  # of the initial state; the simulator has all others too
+QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these services use the older query protocol
+REST_SERVICES = ("route53",)  # this service uses REST with XML
+# of the initial state; the simulator also has all other accounts and regions
+ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
 class AwsError(Exception):
-    """An error as AWS returns it: a code from the service's model and a message."""
+    """An error in AWS's form: a code from the service's API model, and a message."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -34,36 +35,40 @@ class AwsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The context of one API call."""
+    """The circumstances of one API call."""
 
     region: str
     account: str
     now: datetime  # the platform's time
     endpoint: str  # the URL under which the client reached the simulator
-    caller: str = ""  # an access key
+    caller: str = ""  # the caller's access key
 
 
 @dataclass(kw_only=True)
 class Quotas:
-    """The limits of an account in each region. The defaults are AWS's: those of App Runner and IAM †, the others [G]."""
+    """The limits of an account in each region.
+
+    The defaults are AWS's: those of App Runner and IAM †, the others [G].
+    """
 
     services: int = 30
-    shared: int = 10  # names of VPC connectors, of auto scaling and of observability configurations, each
+    # names of VPC connectors; the same limit holds for auto scaling and for observability configurations
+    shared: int = 10
     repositories: int = 100_000
     images: int = 100_000  # in one repository
-    roles: int = 1_000  # of an account
+    roles: int = 1_000  # in an account
     cluster_services: int = 5_000
     balancers: int = 50
-    vcpus: float = 6  # of Fargate tasks; AWS raises it with use
+    vcpus: float = 6  # for Fargate tasks; AWS raises this limit when it is used
 
 
-# Members of an answer that are None are left out.
+# Fields of an answer that are None are left out.
 Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]
 Operations = Mapping[str, Operation]
 
 
 def operations_of(service: object) -> Operations:
-    """Return the operations of a simulated service: its public coroutine methods, named as in the API but in snake case."""
+    """Return the operations of a simulated service: its public coroutine methods, whose names are the API's in snake case."""
     methods = inspect.getmembers(type(service), inspect.iscoroutinefunction)
     return {
         "".join(word.capitalize() for word in name.split("_")): getattr(service, name)
@@ -73,11 +78,11 @@ def operations_of(service: object) -> Operations:
 
 
 class PageTokenError(Exception):
-    """A token that no page of this list has."""
+    """A page token that belongs to no page of this list."""
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a value that a document may have alone or as a list of them, as a list."""
+    """Return a list of values. In a document, a single value may be without a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -95,9 +100,10 @@ def paged(
     most: int | None = None,
     names: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of a list that a request asks for; raises PageTokenError.
+    """Return the page of a list that a request asks for. Raise PageTokenError for an unknown token.
 
-    - most: items of a page without a size; None for all. names: those of the members with the next page's token and the size.
+    - most: the number of items on a page for a request without a size; None for all.
+    - names: the names of the fields for the next page's token and for the size.
     """
     token, size = names or (("NextToken", "MaxResults") if member[0].isupper() else ("nextToken", "maxResults"))
     first = _place(member, request[token]) if token in request else 0
@@ -113,7 +119,7 @@ def _place(member: str, token: str) -> int:
 
 
 def code_of_page_token(operation: "OperationModel", otherwise: str) -> str:
-    """Return the code of an invalid page token: some services have one of their own."""
+    """Return the error code for an invalid page token. Some services have a code of their own."""
     shapes: Any = operation.error_shapes
     return next((str(shape.error_code) for shape in shapes if "NextToken" in shape.error_code), otherwise)
 
@@ -128,14 +134,14 @@ def service(name: str) -> "ServiceModel":
 
 @functools.cache
 def operations() -> frozenset[str]:
-    """Return the names of all operations of the simulated services, including those that are not simulated."""
+    """Return the names of all operations of the simulated services, even those that are not simulated."""
     return frozenset(
         name for model in (*SERVICES, *QUERY_SERVICES, *REST_SERVICES) for name in service(model).operation_names
     )
 
 
 def find_operation(services: Sequence[str], operation: str, key: str, value: str) -> "OperationModel | None":
-    """Find an operation of the services whose models have a value in their metadata; None when there is none."""
+    """Return the operation of the services whose API models have a value in their metadata; None when there is none."""
     for model in map(service, services):
         if model.metadata.get(key) == value and operation in model.operation_names:
             return model.operation_model(operation)
@@ -143,7 +149,7 @@ def find_operation(services: Sequence[str], operation: str, key: str, value: str
 
 
 def problems(shape: Any, value: Any) -> list[str]:
-    """List, as sentences, where a value does not fit its shape."""
+    """Return sentences on where a value does not fit its shape."""
     if shape is None:
         return []
     from botocore.validate import ParamValidator
@@ -155,7 +161,7 @@ def problems(shape: Any, value: Any) -> list[str]:
 
 
 def message_member(operation: "OperationModel", code: str) -> str:
-    """Return the JSON name of an error's message: `Message` in some services, `message` in others."""
+    """Return the JSON name of an error's message, which is `Message` in some services and `message` in others."""
     shapes: Any = operation.error_shapes
     members = (member for shape in shapes if shape.name == code for member in shape.members)
     return next((member for member in members if member.lower() == "message"), "message")
@@ -163,12 +169,15 @@ def message_member(operation: "OperationModel", code: str) -> str:
 
 _JAVA = (
     *(("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d"), ("\\p{Print}", "[ -~]")),
-    ("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010FFFF"),  # pairs of surrogates
+    ("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010FFFF"),  # surrogate pairs
 )
 
 
 def in_python(pattern: str) -> str:
-    """Translate a pattern of the models, which is Java's, to Python: they differ in the classes for letters of every script."""
+    """Translate a pattern in the API models, which is for Java, to Python.
+
+    They differ in the classes for letters of all scripts.
+    """
     for java, python in _JAVA:
         pattern = pattern.replace(java, python)
     return pattern

@@ -1,6 +1,6 @@
-"""Amazon RDS: database instances that stacks make, their snapshots, and the server behind an instance if the caller has one.
+"""Amazon RDS: database instances that stacks create, their snapshots, and the server of an instance if the caller provides one.
 
-Marks: [M] service model, [G] user guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] user guide, [F] field reports, † unverified.
 """
 
 import secrets
@@ -16,22 +16,22 @@ from slipway.simulator.resources import Model, Resources
 INSTANCE = "AWS::RDS::DBInstance"
 _GROUP = "AWS::RDS::DBSubnetGroup"
 _PORT = 5432
-_OWNED_SCHEMA = 15  # the first major in which the owner of a database owns its schema public
+_OWNED_SCHEMA = 15  # the first major in which a database's owner owns its schema public
 _PROTECTED = "Cannot delete protected DB Instance, please disable deletion protection and try again."  # [F]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseLaunch:
-    """The facts of an instance that a real server needs."""
+    """The facts about an instance that a real server needs."""
 
     identifier: str
     user: str
     password: str
-    name: str  # of its first database
-    version: str  # of the engine, as the template has it
+    name: str  # the name of its first database
+    version: str  # the engine's version in the template
 
     def first_statements(self, major: int) -> tuple[str, ...]:
-        """Return the SQL by which a superuser makes the main user, who is no superuser, in template1 of a new server."""
+        """Return the SQL by which a superuser creates the main user, who is no superuser, in template1 of a new server."""
         password = stored_password(self.password, 1)
         statements = [f"CREATE ROLE \"{self.user}\" LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"]
         if self.name:
@@ -48,10 +48,10 @@ Attach = Callable[[DatabaseLaunch], Awaitable[tuple[str, int]]]  # returns the h
 
 
 class Databases:
-    """The instances of a region; their state is that of the region's resources."""
+    """The instances of a region. Their state is in the region's resources."""
 
     def __init__(self, resources: Resources, clock: Clock) -> None:
-        self.attach: Attach | None = None  # starts the server behind an instance
+        self.attach: Attach | None = None  # starts the server for an instance
         self._resources = resources
         self._clock = clock
         self.snapshots: dict[str, dict[str, Any]] = {}
@@ -66,7 +66,7 @@ class Databases:
         }
 
     async def launch(self, model: Model, call: Call) -> Model:
-        """Start an instance; returns its endpoint and its state."""
+        """Start an instance. Return its endpoint and its state."""
         identifier = model["DBInstanceIdentifier"] = str(model["DBInstanceIdentifier"]).lower()
         host, port = (
             f"{identifier}.c{secrets.token_hex(6)}.{call.region}.rds.amazonaws.com",
@@ -89,7 +89,7 @@ class Databases:
         }
 
     def remove(self, model: Model, call: Call, *, snapshot: bool) -> None:
-        """Check that an instance can be deleted, and keep its final snapshot; raises AwsError for a protected one."""
+        """Check that an instance can be deleted, and keep its final snapshot. Raise AwsError for a protected one."""
         if _is_on(model, "DeletionProtection"):
             raise AwsError("InvalidParameterCombination", _PROTECTED)
         if snapshot:
@@ -102,14 +102,14 @@ class Databases:
         return _page("DBInstances", [self._described(model, call) for model in models], request)
 
     async def _modify_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Changes apply at once, also without ApplyImmediately †."""
+        """Change an instance. Changes apply at once, even without ApplyImmediately †."""
         model = self._existing(request["DBInstanceIdentifier"])
         check_change(model, {**model, **request})
         model |= {_PROPERTIES.get(key, key): value for key, value in request.items() if key != "ApplyImmediately"}
         return {"DBInstance": self._described(model, call)}
 
     async def _delete_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """An instance is gone at once †."""
+        """Delete an instance, which disappears at once †."""
         model = self._existing(request["DBInstanceIdentifier"])
         if not request.get("SkipFinalSnapshot") and "FinalDBSnapshotIdentifier" not in request:
             raise AwsError("InvalidParameterCombination", _UNSAVED)
@@ -216,7 +216,7 @@ class Databases:
 
 
 def check_change(before: Model, after: Model) -> None:
-    """Refuse what RDS refuses: a lower major, a higher one without the flag, and less storage; raises AwsError [F]."""
+    """Raise AwsError for changes that RDS refuses: a lower major, a higher one without the flag, and less storage [F]."""
     versions = [str(each.get("EngineVersion", "")) for each in (before, after)]
     old, new = (int(each.partition(".")[0] or 0) for each in versions)
     if new < old:
@@ -231,7 +231,7 @@ def check_change(before: Model, after: Model) -> None:
         )
 
 
-_PROPERTIES = {"VpcSecurityGroupIds": "VPCSecurityGroups"}  # where the API and the template differ
+_PROPERTIES = {"VpcSecurityGroupIds": "VPCSecurityGroups"}  # names that differ between the API and templates
 
 
 def _is_on(model: Mapping[str, Any], key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Amazon ECR: images pushed, found by digest, pulled."""
+"""Amazon ECR: images are pushed, found by digest, and pulled."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from slipway.simulator.registry import ImageStore, Manifest, Repository
 
 _PART_SIZE = 20 * 1024 * 1024
 _TOKEN_LIFE = timedelta(hours=12)
-_MOST_TAGS = 1000  # of an image [G]
+_MOST_TAGS = 1000  # for one image [G]
 _NAMES = ("registryId", "repositoryName")
 _EXCLUSIONS = "imageTagMutabilityExclusionFilters"
 _REASONS = {  # codes [M]; messages †, the first one [F]
@@ -28,7 +28,7 @@ _REASONS = {  # codes [M]; messages †, the first one [F]
 
 
 class Ecr:
-    """ECR's operations over an image store."""
+    """ECR's operations on an image store."""
 
     def __init__(self, store: ImageStore, quotas: Quotas) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Ecr:
         return paged("repositories", description, request, most=100)
 
     async def delete_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A repository that contains images is deleted by force only."""
+        """Delete a repository. One with images is deleted only with `force`."""
         repository = self._repository(request, call)
         if repository.manifests and not request.get("force"):
             message = f"The repository with name '{repository.name}' in registry with id '{call.account}' cannot be deleted because it still contains images"
@@ -151,7 +151,7 @@ class Ecr:
         return {"image": _image(repository, digest, tag, call)}
 
     async def list_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """List images by tag, then untagged ones."""
+        """List the images by tag, then those without a tag."""
         repository = self._repository(request, call)
         tagged = [{"imageTag": tag, "imageDigest": digest} for tag, digest in sorted(repository.tags.items())]
         digests = repository.tags.values()
@@ -160,7 +160,7 @@ class Ecr:
         return paged("imageIds", shown, request, most=100)
 
     async def batch_delete_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """By tag an image loses that tag; by digest it is deleted with all its tags."""
+        """Delete images. A tag removes only this tag; a digest deletes the image with all its tags."""
         repository = self._repository(request, call)
         deleted, failures = [], []
         for wanted in request["imageIds"]:
@@ -181,7 +181,7 @@ class Ecr:
         return {"imageIds": deleted, "failures": failures}
 
     async def get_download_url_for_layer(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """The URL needs no login, like the ones that AWS signs; here it never expires."""
+        """Return a URL that needs no login, like those that AWS signs. Here it never expires."""
         repository, digest = self._repository(request, call), request["layerDigest"]
         if digest not in repository.blobs:
             message = f"The layer with digest '{digest}' does not exist in the repository with name '{repository.name}' in the registry with id '{call.account}'"
@@ -192,7 +192,10 @@ class Ecr:
         }
 
     async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A missing layer is UNAVAILABLE; only a malformed digest is a failure."""
+        """Return the availability of layers.
+
+        A missing layer is UNAVAILABLE, and only a malformed digest is a failure.
+        """
         repository = self._repository(request, call)
         layers, failures = [], []
         for digest in request["layerDigests"]:
@@ -267,7 +270,7 @@ class Ecr:
 
 
 def _mutability(request: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
-    """Return whether tags are immutable, and the wildcards of those to which the opposite applies."""
+    """Return whether tags are immutable, and the wildcards of tags for which the opposite is true."""
     wanted = request.get("imageTagMutability", "MUTABLE")
     exclusions = tuple(each["filter"] for each in request.get(_EXCLUSIONS, ()))
     if wanted.endswith("_WITH_EXCLUSION") is not bool(exclusions):
@@ -277,14 +280,14 @@ def _mutability(request: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
 
 
 def _check_paging(request: Mapping[str, Any], member: str) -> None:
-    """Raise AwsError for a page of named things [M]."""
+    """Raise AwsError when a request pages through items that it names [M]."""
     if member in request and request.keys() & {"maxResults", "nextToken"}:
         message = f"Invalid parameter at '{member}': it cannot be used with maxResults or nextToken"  # †
         raise AwsError("InvalidParameterException", message)
 
 
 def _passes(request: Mapping[str, Any], *, tagged: object) -> bool:
-    """Return whether an image passes the request's filter; every image is active."""
+    """Return whether an image passes the request's filter. Every image is active."""
     wanted = request.get("filter", {})
     is_active = wanted.get("imageStatus", "ANY") in ("ACTIVE", "ANY")
     return is_active and wanted.get("tagStatus", "ANY") in ("ANY", "TAGGED" if tagged else "UNTAGGED")
@@ -303,7 +306,7 @@ def _exceeds(what: str, most: int) -> AwsError:
 
 
 def _failure(repository: Repository, wanted: Mapping[str, str]) -> str:
-    """Return the code for an image that cannot be found; empty when it can."""
+    """Return the error code for an image that cannot be found; empty when it can."""
     digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
     if digest is None and tag is None:
         return "MissingDigestAndTag"
@@ -341,7 +344,7 @@ def _detail(repository: Repository, digest: str, call: Call) -> dict[str, Any]:
 
 
 def _size(repository: Repository, manifest: Manifest) -> int:
-    """Return the bytes of the blobs that a manifest refers to."""
+    """Return the number of bytes in the blobs to which a manifest refers."""
     return sum(len(content) for digest, content in repository.blobs.items() if digest.encode() in manifest.content)
 
 

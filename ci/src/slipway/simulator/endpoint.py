@@ -1,4 +1,4 @@
-"""The simulator's single address: AWS's JSON, query and REST protocols, and the registry protocol below /v2/."""
+"""The single address of the simulator: AWS's JSON, query and REST protocols, and the registry protocol below /v2/."""
 
 import re
 import uuid
@@ -35,7 +35,8 @@ from slipway.structure import read
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-# The error code for a request that does not fit its model: of the query protocol, of two services, and of all others.
+# The error code for a request that does not fit the API model: for the query protocol, for two services, and for all
+# others.
 _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "apprunner": "InvalidRequestException",
     "ssm": "ValidationException",
@@ -53,22 +54,22 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
 }
 Protocol = CborProtocol | JsonProtocol | QueryProtocol | RestXmlProtocol
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
-KEY = "simulated"  # the access key of ACCOUNT; that of any other account is its number
+KEY = "simulated"  # the access key of ACCOUNT; the key of any other account is its number
 _NUMBER = re.compile(r"[0-9]{12}")
-FAULTS_PATH = "/faults"  # no path of AWS
+FAULTS_PATH = "/faults"  # a path that AWS does not use
 
 
 class Endpoint:
-    """The HTTP endpoint: decodes requests, checks them against AWS's contract, encodes answers."""
+    """The HTTP endpoint. It decodes requests, checks them against AWS's contract, and encodes answers."""
 
     def __init__(
         self, services: Callable[[str, str], Mapping[str, Operations]], registry: RegistryProtocol, clock: Clock
     ) -> None:
-        self._services = services  # of an account and a region
+        self._services = services  # returns the services of an account and region
         self._clock = clock
         self.faults = Faults()
         self.guard = registry.guard
-        self.requests: list[str] = []  # every requested operation, in order
+        self.requests: list[str] = []  # the names of all requested operations, in order
         self.app = Starlette(
             routes=[
                 *(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)),
@@ -90,10 +91,10 @@ class Endpoint:
         return Response(status_code=204)
 
     async def call(self, request: Request) -> Response:
-        request_id = str(uuid.uuid4())  # clients show it beside an answer or an error
+        request_id = str(uuid.uuid4())  # clients show this id with an answer or an error
         with self._clock.held():
             answer = await self._answered(request, request_id)
-        answer.headers["date"] = format_datetime(self._clock.now(), usegmt=True)  # clients see the platform's time
+        answer.headers["date"] = format_datetime(self._clock.now(), usegmt=True)  # clients must see the platform's time
         answer.headers["x-amzn-requestid"] = request_id
         return answer
 
@@ -142,7 +143,7 @@ class Endpoint:
     async def _with_fault(
         self, operation: "OperationModel", perform: Operation, parameters: Mapping[str, Any], call: Call
     ) -> Mapping[str, Any]:
-        """Perform the operation, with the next scripted fault if there is one."""
+        """Perform the operation; apply the next scripted fault for it, if there is one."""
         fault = self.faults.take(operation.name)
         if fault and (refused := _REFUSALS.get(fault.effect)):
             raise AwsError(*refused)

@@ -1,4 +1,4 @@
-"""Scripted faults: which call fails, and how."""
+"""Scripted faults: which calls fail, and how."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from slipway.structure import MismatchError
 class Effect(Enum):
     """The effect of a fault on a call."""
 
-    THROTTLED = "throttled"  # refused, not performed
-    UNAVAILABLE = "unavailable"  # an internal error, not performed
+    THROTTLED = "throttled"  # the call is refused and not performed
+    UNAVAILABLE = "unavailable"  # an internal error; the call is not performed
     CALL_LOST = "call lost"  # the connection ends before the call is performed
     ANSWER_LOST = "answer lost"  # the call is performed, then the connection ends
     EXPIRED = "expired"  # the credentials have expired
-    DENIED = "denied"  # the credentials do not allow it
+    DENIED = "denied"  # the credentials do not allow the call
     CLOCK_SKEW = "clock skew"  # the client's clock is wrong, so its signature is too old
-    MISSING_OPERATION_ID = "missing operation id"  # the call is performed, and the answer lacks its OperationId
-    UNKNOWN_STATUS = "unknown status"  # the answer has a status that the model does not have
-    OVERTAKEN = "overtaken"  # another client acts just before
+    MISSING_OPERATION_ID = "missing operation id"  # the call is performed, but the answer lacks its OperationId
+    UNKNOWN_STATUS = "unknown status"  # the answer has a status that the API model lacks
+    OVERTAKEN = "overtaken"  # another client acts just before the call
 
 
 _STATUSES = ("Status", "status", "statusCode")
@@ -30,11 +30,11 @@ _STATUSES = ("Status", "status", "statusCode")
 class Fault:
     """An effect on some calls of one operation."""
 
-    operation: str  # as in X-Amz-Target
+    operation: str  # the operation's name, as in X-Amz-Target
     effect: Effect
-    skip: int = 0  # calls that succeed first
-    times: int = 1  # calls that fail then
-    other: Callable[[], Awaitable[None]] | None = None  # what the other client does, with OVERTAKEN
+    skip: int = 0  # how many calls succeed first
+    times: int = 1  # how many calls fail after that
+    other: Callable[[], Awaitable[None]] | None = None  # with OVERTAKEN, the action of the other client
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class ScriptedFault:
 
 @dataclass(frozen=True)
 class Script:
-    """A file of faults; in TOML each is a `[[fault]]`."""
+    """A file of faults. In TOML each fault is a `[[fault]]`."""
 
     fault: tuple[ScriptedFault, ...] = ()
 
 
 class Faults:
-    """The pending faults; a call is affected by at most one."""
+    """The pending faults. At most one affects a call."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -78,7 +78,7 @@ class Faults:
         self._faults.clear()
 
     def take(self, operation: str) -> Fault | None:
-        """Take the fault of this call; None when the call succeeds."""
+        """Return the fault for this call, and use it up. Return None when the call succeeds."""
         for fault in self._faults:
             if fault.operation != operation or not fault.times:
                 continue
@@ -91,7 +91,7 @@ class Faults:
 
 
 def with_unknown_status(answer: Any) -> Any:
-    """Replace every status of an answer by one that the model does not have."""
+    """Replace every status in an answer by one that the API model lacks."""
     if isinstance(answer, Mapping):
         return {
             key: "QUARANTINED" if key in _STATUSES and isinstance(value, str) else with_unknown_status(value)

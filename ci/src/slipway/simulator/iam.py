@@ -1,4 +1,4 @@
-"""AWS IAM and STS: roles that services assume, when they may, and the caller's identity."""
+"""AWS IAM and STS: roles, when services may assume them, and the caller's identity."""
 
 import json
 import secrets
@@ -23,7 +23,7 @@ _PRINCIPALS = (
 
 
 def trusting(*principals: str) -> str:
-    """Build a trust policy that lets services assume a role."""
+    """Return a trust policy that allows services to assume a role."""
     statement = {"Effect": "Allow", "Principal": {"Service": [*principals]}, "Action": _ASSUME}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -36,10 +36,10 @@ class Role:
     """A role with its trust policy."""
 
     arn: str
-    policy: str  # JSON
+    policy: str  # the trust policy as JSON
     created: datetime = _LONG_AGO
     changed: datetime = _LONG_AGO  # the last change of the trust policy
-    policies: dict[str, str] = field(default_factory=dict)  # its own, JSON by name
+    policies: dict[str, str] = field(default_factory=dict)  # the role's own policies, as JSON by name
     managed: list[str] = field(default_factory=list)  # ARNs of managed policies
     tags: list[Mapping[str, str]] = field(default_factory=list)
     id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
@@ -67,9 +67,10 @@ class Role:
 
 @dataclass
 class Iam:
-    """Roles by name. IAM knows a new role at once, the services only after `propagation` [F]."""
+    """Roles by name. IAM knows a new role at once, but services know it only after `propagation` [F]."""
 
-    strict: bool = True  # otherwise any role that was not created here is trusted as one of the real account
+    # with False, roles that were not created here are trusted, as if they existed in a real account
+    strict: bool = True
     propagation: float = 90  # seconds of the platform
     roles: dict[str, Role] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
@@ -79,7 +80,7 @@ class Iam:
         return operations_of(self)
 
     def put(self, arn: str, policy: str = _TRUSTING_ALL) -> None:
-        """Add a role that is known everywhere."""
+        """Add a role that all services already know."""
         role = Role(arn=arn, policy=policy)
         self.roles[role.name] = role
 
@@ -117,14 +118,14 @@ class Iam:
         return page | {"IsTruncated": page["Marker"] is not None}
 
     async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A changed trust policy needs `propagation` again."""
+        """Change a trust policy. Services know the change only after `propagation`."""
         role = self._existing(request["RoleName"])
         _check(request["PolicyDocument"])
         role.policy, role.changed = request["PolicyDocument"], call.now
         return {}
 
     async def delete_role(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """A role with policies cannot be deleted [M]."""
+        """Delete a role. A role with policies cannot be deleted [M]."""
         role = self._existing(request["RoleName"])
         for left, what in ((role.policies, "delete policies"), (role.managed, "detach all policies")):
             if left:
@@ -171,7 +172,7 @@ class Iam:
         return {"AttachedPolicies": attached, "IsTruncated": False}
 
     def policies_of(self, name: str) -> list[Mapping[str, Any]] | None:
-        """Return the policies of a role itself; None when it may do everything or is not of this account."""
+        """Return the policies of a role; None when it may do everything or is unknown."""
         role = self.roles.get(name)
         if role is None:
             return [] if self.strict else None
@@ -200,7 +201,7 @@ def _check(policy: str) -> None:
 
 
 def _trusts(policy: str, principal: str) -> bool:
-    """Return whether a statement allows the principal and none denies it; conditions count as met."""
+    """Return whether a statement allows the principal and none denies it. Conditions count as met."""
     effects = [
         statement["Effect"] for statement in listed(json.loads(policy)["Statement"]) if _fits(statement, principal)
     ]
@@ -217,7 +218,7 @@ def _fits(statement: Mapping[str, Any], principal: str) -> bool:
 
 
 class Sts:
-    """STS: every caller is the account's only user."""
+    """STS. Every caller is the account's only user."""
 
     def __init__(self) -> None:
         self.operations: Operations = {"GetCallerIdentity": self.get_caller_identity}

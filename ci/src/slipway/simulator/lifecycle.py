@@ -1,6 +1,7 @@
 """Lifecycle policies of ECR repositories [G]: which images expire, and when.
 
-ECR evaluates a policy within 24 hours; here exactly every 24 hours after it was put. Images are not archived.
+ECR evaluates a policy within 24 hours; here it is evaluated exactly every 24 hours after it was put. Images are not
+archived.
 """
 
 import json
@@ -14,14 +15,14 @@ from slipway.simulator.contract import AwsError
 
 _PACE = timedelta(days=1)
 _LISTS = ("tagPatternList", "tagPrefixList")
-Images = Mapping[str, tuple[datetime, list[str]]]  # the time of the push, and the tags, by digest
+Images = Mapping[str, tuple[datetime, list[str]]]  # for each digest, the time of the push and the tags
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rule:
     priority: int
     status: str
-    wildcards: tuple[str, ...]  # each must match one of an image's tags
+    wildcards: tuple[str, ...]  # one of an image's tags must match each wildcard
     age: timedelta | None
     count: int
 
@@ -32,7 +33,7 @@ class _Rule:
         return all(any(fnmatchcase(tag, wildcard) for tag in tags) for wildcard in self.wildcards)
 
     def expired(self, images: Images, now: datetime) -> Iterator[str]:
-        """Yield those of the selected images that the rule deletes: all but the newest `count`, or those older than `age`."""
+        """Yield the selected images that the rule deletes: all except the newest `count`, or those older than `age`."""
         newest = sorted(images, key=lambda digest: images[digest][0], reverse=True)
         for place, digest in enumerate(newest):
             if (now - images[digest][0] > self.age) if self.age else (place >= self.count):
@@ -40,7 +41,7 @@ class _Rule:
 
 
 class LifecyclePolicy:
-    """A policy in JSON, put at a time; raises AwsError when ECR would refuse it."""
+    """A policy in JSON, and when it was put. Raise AwsError when ECR would refuse it."""
 
     def __init__(self, text: str, put: datetime) -> None:
         self.text = text
@@ -56,7 +57,7 @@ class LifecyclePolicy:
             raise _invalid("a rule for any tag status must have the highest priority")
 
     def due(self, images: Images, now: datetime) -> list[str]:
-        """Return the digests that the evaluations until now expire."""
+        """Return the digests that expire in the evaluations up to now."""
         days = (now - self.evaluated) // _PACE
         if days < 1:
             return []
@@ -64,7 +65,7 @@ class LifecyclePolicy:
         return list(self._expired({digest: each for digest, each in images.items() if each[0] <= self.evaluated}))
 
     def _expired(self, images: Images) -> Iterator[str]:
-        """Apply the rules by priority: an image is left to the first rule that selects it."""
+        """Apply the rules by priority. The first rule that selects an image decides about it."""
         selected: set[str] = set()
         for rule in self._rules:
             own = {digest: each for digest, each in images.items() if rule.concerns(each[1])}

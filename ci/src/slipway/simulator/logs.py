@@ -1,4 +1,4 @@
-"""Amazon CloudWatch Logs: groups, streams and events, written by the platform."""
+"""Amazon CloudWatch Logs: groups, streams and events, which the platform writes."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ _TERM = re.compile(r'([-?]?)(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 
 @dataclass(frozen=True)
 class LogEvent:
-    """A log line."""
+    """One line of a log."""
 
     at: datetime  # the platform's time
     message: str
@@ -32,10 +32,10 @@ class LogEvent:
 
 
 class Logs:
-    """Log groups; a group exists from its creation or its first event on."""
+    """Log groups. A group exists from its creation or its first event."""
 
     def __init__(self) -> None:
-        self.late = 0.0  # seconds until an event becomes visible
+        self.late = 0.0  # seconds until an event can be read
         self._ids = itertools.count()
         self._groups: dict[str, dict[str, list[LogEvent]]] = {}
         self._retention: dict[str, int] = {}  # days by group
@@ -137,7 +137,7 @@ class Logs:
                 yield from ((name, event) for event in passing if _within(event, request, inclusive=True))
 
     def _group(self, request: Mapping[str, Any]) -> dict[str, list[LogEvent]]:
-        """Find a log group: `logGroupName` is its name, `logGroupIdentifier` its name or ARN [M]."""
+        """Return a log group. `logGroupName` is its name; `logGroupIdentifier` may be its name or ARN [M]."""
         names = [request[member] for member in ("logGroupName", "logGroupIdentifier") if member in request]
         if len(names) != 1:
             message = "Exactly one of logGroupName and logGroupIdentifier is required."  # †
@@ -149,7 +149,7 @@ class Logs:
 
 
 def _pattern(text: str) -> Callable[[str], bool]:
-    """Return the test of a filter pattern [G]: all terms, any of those with `?`, none of those with `-`."""
+    """Return a function that tests a line for a filter pattern [G]: all terms, any of those with `?`, none of those with `-`."""
     if text[:1] in ("{", "[", "%"):
         raise AwsError("InvalidParameterException", "The simulator filters by terms, not by fields or expressions.")
     terms = [(sign, quoted.replace('\\"', '"') or bare) for sign, quoted, bare in _TERM.findall(text)]
@@ -162,7 +162,7 @@ def _pattern(text: str) -> Callable[[str], bool]:
 
 
 def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
-    """Return where the page begins and ends; at an end of the stream the same token comes back, without events [M]."""
+    """Return where the page begins and ends. At an end of the stream, the same token is returned without events [M]."""
     limit, token = request.get("limit", _MOST_EVENTS), request.get("nextToken")
     if token is None:
         return (0, min(limit, count)) if request.get("startFromHead") else (max(0, count - limit), count)
@@ -174,6 +174,9 @@ def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
 
 
 def _within(event: LogEvent, request: Mapping[str, Any], *, inclusive: bool = False) -> bool:
-    """Return whether an event is in the requested time; GetLogEvents excludes endTime, FilterLogEvents includes it [M]."""
+    """Return whether an event is in the requested time.
+
+    GetLogEvents excludes endTime, FilterLogEvents includes it [M].
+    """
     end = request.get("endTime", 1 << 62) + inclusive
     return bool(request.get("startTime", 0) <= event.milliseconds < end)

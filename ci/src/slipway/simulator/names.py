@@ -1,6 +1,8 @@
-"""The names of the simulated accounts: clients connect to an address and request one of them, in TLS and in HTTP.
+"""The domain names of the simulated accounts.
 
-The endpoint is an HTTP proxy for them: no DNS server has these names. It has no TLS; where a handshake would fail, the connection is lost.
+Clients connect to an address and request one of these names, in TLS and in HTTP.
+No DNS server has these names, so the endpoint is an HTTP proxy for them. It has no TLS: where a handshake would fail,
+it drops the connection.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,23 +26,23 @@ _LOST = Cut()
 
 @dataclass(frozen=True, kw_only=True)
 class Region(Platform):
-    """A simulated region with the services that names lead to."""
+    """A simulated region, with the services to which names lead."""
 
     app_runner: SimulatedAppRunner
     ecs: Ecs
     certificates: Certificates
-    route53: Route53  # of the whole account
+    route53: Route53  # the service for the whole account
 
 
 class Names:
-    """The names of all accounts, whose regions `clouds` returns."""
+    """The names of all accounts. `clouds` returns their regions."""
 
     def __init__(self, clouds: Callable[[], Iterable[Region]], clock: Clock) -> None:
         self._clouds = clouds
         self._clock = clock
 
     def behind(self, target: str, host: str) -> ASGIApp:
-        """Return the application that answers requests for `host` at `target`, the DNS name of a service or a load balancer."""
+        """Return the application that answers requests for `host` at `target`, the DNS name of a service or load balancer."""
         for cloud in self._clouds():
             for service in cloud.app_runner.services.values():
                 if full(service.dns) == full(target) and service.status != "DELETED":
@@ -51,7 +53,7 @@ class Names:
         return _LOST
 
     def proxied(self, app: ASGIApp) -> ASGIApp:
-        """Return the application, which is then also a proxy for the names, including those in Route 53."""
+        """Return an application that is also a proxy for the names, including those in Route 53."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or not scope["path"].startswith("http://"):
@@ -72,7 +74,10 @@ class Names:
 
 
 def _behind_balancer(cloud: Region, balancer: LoadBalancer, host: str) -> ASGIApp:
-    """Return the application for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
+    """Return the application for a host: the service whose rule has it, otherwise the default action.
+
+    Without a certificate the handshake fails.
+    """
 
     def count(metric: str) -> None:
         cloud.metrics.count(NAMESPACE, metric, balancer.dimensions, cloud.clock.now())

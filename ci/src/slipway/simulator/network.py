@@ -1,6 +1,6 @@
-"""Amazon EC2: the networks that stacks make, and the default VPC, as far as load balancers, tasks and checks depend on them.
+"""Amazon EC2: the networks that stacks create, and the default VPC, as far as load balancers, tasks and checks need them.
 
-Marks: [M] service model, [F] field reports, † unverified.
+Marks: [M] API model, [F] field reports, † unverified.
 """
 
 import secrets
@@ -13,21 +13,21 @@ from slipway.simulator.resources import Model, Resources
 
 DEFAULT_VPC = "vpc-0default"
 _ZONES = "abc"
-_BLOCKS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")  # of a route
+_BLOCKS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")  # the destination fields of a route
 _NOT_FOUND = "InvalidSubnetID.NotFound"
 _GROUP, _ROUTE, _SUBNET = "AWS::EC2::SecurityGroup", "AWS::EC2::Route", "AWS::EC2::Subnet"
 _INGRESS, _EGRESS = "SecurityGroupIngress", "SecurityGroupEgress"
-_EVERYTHING = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # the egress of a group without rules of its own [G]
+_EVERYTHING = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # the outbound rule of a group without rules of its own [G]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subnet:
-    """A subnet; a public one routes to an internet gateway."""
+    """A subnet. A public one has a route to an internet gateway."""
 
     id: str
-    zone: str  # the letter of its availability zone
+    zone: str  # the letter of the subnet's availability zone
     public: bool = True
-    free: int = 250  # addresses
+    free: int = 250  # the number of free addresses
     vpc: str = DEFAULT_VPC
     cidr: str = "172.31.0.0/20"
 
@@ -45,7 +45,7 @@ class Subnet:
         }
 
     def route_table(self) -> dict[str, Any]:
-        """Return the API's RouteTable: a subnet that no stack made has one of its own."""
+        """Return the API's RouteTable. Each subnet that no stack created has one."""
         gateway = (
             [{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}] if self.public else []
         )
@@ -58,7 +58,7 @@ class Subnet:
         }
 
 
-# Filters, by the path of the member in an answer.
+# Filters, with the path of their field in an answer.
 _FILTERS: Mapping[str, str] = {
     "association.subnet-id": "Associations.SubnetId",
     "attachment.vpc-id": "Attachments.VpcId",
@@ -75,9 +75,9 @@ _FILTERS: Mapping[str, str] = {
 
 
 class Network:
-    """The subnets of the default VPC by id, and the networks among the region's resources.
+    """The subnets of the default VPC by id, and the networks in the region's resources.
 
-    Ids that were not created here count as public subnets of the default VPC, in a zone each, unless the network is strict.
+    Unless the network is strict, unknown ids count as public subnets of the default VPC, each in another zone.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -94,7 +94,10 @@ class Network:
         return [subnet.id for subnet in self.subnets.values() if subnet.public and subnet.vpc == DEFAULT_VPC]
 
     def at(self, ids: Sequence[str], error: str) -> list[Subnet]:
-        """Find subnets; raises AwsError with the code `error` for an id that a strict network does not know."""
+        """Return the subnets with these ids.
+
+        In a strict network, raise AwsError with the code `error` for an unknown id.
+        """
         made = {model["SubnetId"]: self._subnet(model) for model in self._resources.of(_SUBNET)}
         for index, name in enumerate(ids):
             if name not in self.subnets and name not in made:
@@ -145,7 +148,7 @@ class Network:
         return _page("NatGateways", found, request, filters="Filter")
 
     async def delete_nat_gateway(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Delete a gateway by hand; its routes stay, and lead nowhere [F]."""
+        """Delete a NAT gateway, as a person would. Its routes stay, but lead nowhere [F]."""
         name = request["NatGatewayId"]
         if self._resources.find("AWS::EC2::NatGateway", name) is None:
             raise AwsError("NatGatewayNotFound", f"The Nat Gateway {name} was not found")  # [F]
@@ -175,7 +178,7 @@ class Network:
         return _page("SecurityGroups", chosen, request)
 
     async def authorize_security_group_ingress(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Add rules by hand, which drift detection finds."""
+        """Add rules, as a person would. Drift detection finds them."""
         model = self._existing_group(request)
         model[_INGRESS] = [*model.get(_INGRESS, []), *_rules(request)]
         return {"Return": True}
@@ -186,7 +189,7 @@ class Network:
         return {"Return": True}
 
     async def create_route(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Add a route by hand."""
+        """Add a route, as a person would."""
         table, block = request["RouteTableId"], _block(request)
         if self._resources.find("AWS::EC2::RouteTable", table) is None:
             raise AwsError("InvalidRouteTableID.NotFound", f"The routeTable ID '{table}' does not exist")  # [F]
@@ -208,7 +211,7 @@ class Network:
         return {"Return": True}
 
     def manage(self, name: str, vpc: str) -> str:
-        """Make the security group of a load balancer of ECS's, which lets every address in [F], and return its id."""
+        """Create the security group of a load balancer of ECS, and return its id. It admits every address [F]."""
         identifier = f"sg-{secrets.token_hex(9)[:17]}"
         rules = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0"} for port in (80, 443)]
         model = {"GroupId": identifier, "GroupName": name, "GroupDescription": "managed by ECS", "VpcId": vpc}
@@ -220,7 +223,7 @@ class Network:
         self._resources.remove(_GROUP, identifier)
 
     def ingress(self, group: str) -> list[Mapping[str, Any]]:
-        """Return the rules that let others into a security group, as templates write them."""
+        """Return the rules that admit sources to a security group, in the form of templates."""
         model = self._resources.find(_GROUP, group) or {}
         apart = [each for each in self._resources.of(f"AWS::EC2::{_INGRESS}") if each.get("GroupId") == group]
         return [*model.get(_INGRESS, []), *apart]
@@ -252,7 +255,7 @@ class Network:
         return facts | {"Routes": [local, *routes], "Associations": associations}
 
     def _group(self, model: Model, call: Call) -> dict[str, Any]:
-        """Return the API's SecurityGroup, with the rules that are resources of their own."""
+        """Return the API's SecurityGroup, including rules that are separate resources."""
         name = model["GroupId"]
         separate = {
             noun: [each for each in self._resources.of(f"AWS::EC2::{noun}") if each.get("GroupId") == name]
@@ -279,7 +282,7 @@ class Network:
 
 
 def _permission(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the API's IpPermission of a rule as templates write it."""
+    """Return a rule in the form of templates as the API's IpPermission."""
     text = {"Description": rule["Description"]} if "Description" in rule else {}
     other = rule.get("SourceSecurityGroupId") or rule.get("DestinationSecurityGroupId")
     return {
@@ -297,7 +300,7 @@ def _undescribed(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rules(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rules of a request as templates write them: one for each source."""
+    """Yield the rules in a request in the form of templates, one for each source."""
     if "IpProtocol" in request:
         yield _members(request, "IpProtocol", "FromPort", "ToPort", "CidrIp")
     for permission in request.get("IpPermissions", []):
@@ -335,7 +338,7 @@ def _filtered(found: list[dict[str, Any]], filters: Iterable[Mapping[str, Any]])
 
 
 def _filter(name: str) -> Callable[[Mapping[str, Any]], list[str]]:
-    """Return the values that a filter compares."""
+    """Return a function for the values that a filter compares."""
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
         return lambda each: [tag["Value"] for tag in each.get("Tags", []) if tag["Key"] == key]

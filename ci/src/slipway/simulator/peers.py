@@ -1,7 +1,7 @@
-"""The security groups behind a connection to a private address: those of the task whose process made it.
+"""The security groups of a connection to a private address, which are those of the task whose process opened it.
 
-On one machine all processes share an address, so a connection is followed to its process by the tables of Linux. Where there are none,
-every connection counts as one of a caller.
+All processes on one machine share an address, so the process of a connection is found in Linux's tables. On other
+systems, every connection counts as a caller's.
 """
 
 import os
@@ -13,24 +13,26 @@ from pathlib import Path
 _PROC = Path("/proc")
 _CONNECTIONS = _PROC / "net/tcp"
 _LOCALHOST = "0100007F"
-_ENDS, _INODE, _SESSION = slice(1, 3), 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
+# positions of fields in /proc/net/tcp, and in /proc/PID/stat after the name
+_ENDS, _INODE, _SESSION = slice(1, 3), 9, 3
 
 
 @dataclass
 class Peers:
-    """The groups of running tasks by the session of their processes."""
+    """The security groups of running tasks, by the session of their processes."""
 
     _groups: dict[int, frozenset[str]] = field(default_factory=dict)
-    _sessions: dict[str, int] = field(default_factory=dict)  # by the inode of a connection, which lives as long
+    # by the inode of a connection, which exists as long as the connection
+    _sessions: dict[str, int] = field(default_factory=dict)
 
     @property
     def can_follow(self) -> bool:
-        """Whether this machine says which process has a connection."""
+        """Whether this machine shows which process has a connection."""
         return _CONNECTIONS.exists()
 
     @contextmanager
     def joined(self, session: int | None, groups: frozenset[str]) -> Iterator[None]:
-        """Count the connections of a session's processes as those of its groups while the block runs."""
+        """Count the connections of a session's processes as those of `groups` during the block."""
         if session is not None:
             self._groups[session] = groups
         try:
@@ -40,7 +42,7 @@ class Peers:
             self._sessions = {inode: each for inode, each in self._sessions.items() if each != session}
 
     def groups_of(self, client: int, server: int) -> frozenset[str]:
-        """Return the groups of the task behind a connection between two ports of 127.0.0.1; none for a stranger."""
+        """Return the groups of the task behind a connection between two ports of 127.0.0.1; none for another process."""
         inode = _inode(client, server)
         if inode is None:
             return frozenset()
@@ -48,12 +50,12 @@ class Peers:
             session = _session(f"socket:[{inode}]", self._groups.keys())
             if session is None:
                 return frozenset()
-            self._sessions[inode] = session  # 0 in a container whose session began outside of it
+            self._sessions[inode] = session  # 0 in a container whose session began outside of the container
         return self._groups.get(self._sessions[inode], frozenset())
 
 
 def _inode(client: int, server: int) -> str | None:
-    """Return the inode of the client's end; another connection, to another server, may have the same port."""
+    """Return the inode of the client's end. A connection to another server may have the same client port."""
     with suppress(OSError):
         ends = [f"{_LOCALHOST}:{port:04X}" for port in (client, server)]
         for line in _CONNECTIONS.read_text().splitlines():
@@ -64,7 +66,7 @@ def _inode(client: int, server: int) -> str | None:
 
 
 def _session(name: str, sessions: Container[int]) -> int | None:
-    """Return the one of these sessions that has a process with an open file of this name."""
+    """Return the session, among these, with a process that has this file open; None when there is none."""
     for process in (_PROC / each for each in os.listdir(_PROC) if each.isdecimal()):  # noqa: PTH208 -- names only
         with suppress(OSError, ValueError, IndexError):
             session = int((process / "stat").read_text().rpartition(")")[2].split()[_SESSION])
@@ -74,7 +76,7 @@ def _session(name: str, sessions: Container[int]) -> int | None:
 
 
 def _target(link: Path) -> str:
-    """Return what a link names; empty for one that has just gone."""
+    """Return the target of a link; empty for a link that no longer exists."""
     with suppress(OSError):
         return os.readlink(link)  # noqa: PTH115 -- no path
     return ""

@@ -1,4 +1,4 @@
-"""The parts of the account that its services share, and the instances that they run."""
+"""The parts of an account that its services share, and the instances that they run."""
 
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """The parts of the account that operations use."""
+    """The parts of an account that its operations use."""
 
     clock: Clock
     store: ImageStore
@@ -39,7 +39,7 @@ class Platform:
 
 
 class SimulatedInstance:
-    """A workload in a task of its own, with security groups; `on_line` receives its output."""
+    """An instance in a task of its own, with security groups. `on_line` receives its output."""
 
     def __init__(
         self, platform: Platform, order: LaunchSpec, on_line: Callable[[str], None], groups: Iterable[str] = ()
@@ -55,7 +55,7 @@ class SimulatedInstance:
         self.failure: SlipwayError | None = None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Start and run until stopped; `failure` says why a release could not start."""
+        """Start the instance and run it until it is stopped. `failure` is why a release could not start."""
         try:
             async with self._platform.backend.start(self._order, self._on_line) as self.workload:
                 session = self.workload.session if isinstance(self.workload, ProcessWorkload) else None

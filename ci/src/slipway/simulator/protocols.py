@@ -1,6 +1,6 @@
 """AWS's wire protocols: JSON, and the older query protocol with parameters in a form and answers in XML.
 
-A service is the same `Operations` under both: requests arrive and answers leave as the model's plain data.
+A service has the same `Operations` with both: requests arrive, and answers leave, as plain data of the API model.
 """
 
 import base64
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JsonProtocol:
-    """One JSON request; `requested` is the operation name that the client sent."""
+    """One request in JSON. `requested` is the operation name that the client sent."""
 
     def __init__(self, request: Request, content: bytes) -> None:
         self._content = content
@@ -30,7 +30,7 @@ class JsonProtocol:
         self.operation = find_operation(SERVICES, name, "targetPrefix", prefix)
 
     def parameters(self, _operation: "OperationModel") -> Any:
-        """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
+        """Decode the body, whatever its shape. Raise AwsError when it is not JSON."""
         try:
             return _plain(json.loads(self._content or b"{}"))
         except (ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ class JsonProtocol:
 
 
 def _plain(value: Any) -> Any:
-    """Return data for or from JSON without members that are None; times are seconds since 1970."""
+    """Return data for or from JSON, without fields that are None. Times are in seconds since 1970."""
     match value:
         case Mapping():
             return {key: _plain(item) for key, item in value.items() if item is not None}
@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
             return value
 
 
-# The query protocol's names of common errors (API references, "Common Error Types").
+# The query protocol's names for common errors (API references, "Common Error Types").
 _QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
     "ExpiredTokenException": "ExpiredToken",
@@ -75,7 +75,7 @@ _ENVELOPE = ("Action", "Version")
 
 
 class QueryProtocol:
-    """One form; `requested` is the operation name that the client sent, with its service."""
+    """One request as a form. `requested` is the operation name that the client sent, with its service."""
 
     def __init__(self, content: bytes, request_id: str) -> None:
         self._form = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
@@ -86,7 +86,10 @@ class QueryProtocol:
         self.requested = f"{service}{action}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """Decode the form-encoded body into the operation's nested parameters; raises AwsError for those that it does not have."""
+        """Decode the form into the operation's nested parameters.
+
+        Raise AwsError for parameters that it does not have.
+        """
         left = {name: value for name, value in self._form.items() if name not in _ENVELOPE}
         parameters = _structure(operation.input_shape, "", left) if operation.input_shape else {}
         if left:
@@ -114,18 +117,18 @@ class QueryProtocol:
 
 
 def xml_of(root: ET.Element, status: int) -> Response:
-    """Return a document as an answer."""
+    """Return an XML document as an answer."""
     return Response(ET.tostring(root, encoding="utf-8", xml_declaration=True), status, media_type="text/xml")
 
 
 def _structure(shape: Any, at: str, left: dict[str, str]) -> dict[str, Any]:
-    """Decode the members below a place of the form and remove them from `left`."""
+    """Decode the fields below a place in the form, and remove them from `left`."""
     members = {name: f"{at}{_name(member, name, at, left)}" for name, member in shape.members.items()}
     return {name: _value(shape.members[name], place, left) for name, place in members.items() if _has(left, place)}
 
 
 def _name(member: Any, name: str, at: str, left: Mapping[str, str]) -> str:
-    """Return a member's name in the form; EC2's names are its own, or begin with a capital letter."""
+    """Return a field's name in the form. EC2 has its own names, or begins them with a capital letter."""
     plain = member.serialization.get("queryName") or member.serialization.get("name", name)
     return str(plain if _has(left, f"{at}{plain}") else plain[:1].upper() + plain[1:])
 
@@ -148,7 +151,7 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
 
 
 def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
-    if left.pop(place, ""):  # empty is how botocore sends an empty list
+    if left.pop(place, ""):  # botocore sends an empty list as an empty text
         raise AwsError("ValidationError", f"{place} is not of type list.")
     flat = shape.serialization.get("flattened") or _has(left, f"{place}.1")  # EC2 flattens every list
     below = place if flat else f"{place}.{_item_name(shape)}"
@@ -203,7 +206,7 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
 
 
 def write_members(element: ET.Element, shape: Any, value: Any) -> None:
-    """Write the members of a structure into an element."""
+    """Write the fields of a structure into an XML element."""
     for key, member in shape.members.items():
         if value.get(key) is not None:
             _write(element, member.serialization.get("name", key), member, value[key])

@@ -14,7 +14,7 @@ _KNOWN = {
 
 
 class ServiceQuotas:
-    """The quotas as the account has them, raised or not."""
+    """The quotas of the account, raised or not."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas

@@ -1,4 +1,4 @@
-"""The image store, and the registry protocol (OCI distribution 1.1) over it, as docker and slipway use it.
+"""The image store and, on top of it, the registry protocol (OCI distribution 1.1), as docker and slipway use it.
 
 ECR's API works on the same store.
 """
@@ -27,7 +27,7 @@ PUBLIC = "public.ecr.aws"
 
 @dataclass
 class Manifest:
-    """A manifest's bytes and the time of its push."""
+    """The bytes of a manifest, and the time of its push."""
 
     media_type: str
     content: bytes
@@ -43,31 +43,31 @@ class Manifest:
 
 @dataclass(kw_only=True)
 class Repository:
-    """A repository with its blobs, manifests and tags, in memory."""
+    """A repository in memory, with its blobs, manifests and tags."""
 
     name: str
     created: datetime
-    host: str = ""  # of its registry, unless that is the home one
-    immutable: bool = False  # a tag is put once
-    exclusions: tuple[str, ...] = ()  # wildcards of tags for which the opposite of `immutable` applies
+    host: str = ""  # the registry's host; empty for the home registry
+    immutable: bool = False  # whether a tag can be put only once
+    exclusions: tuple[str, ...] = ()  # wildcards of tags for which the opposite of `immutable` is true
     lifecycle: LifecyclePolicy | None = None
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)  # AWS's tags of the repository itself
+    labels: dict[str, str] = field(default_factory=dict)  # AWS's tags on the repository itself
 
     @property
     def path(self) -> str:
-        """Its name for the simulator's own login, which reaches every registry."""
+        """The repository's path for the simulator's own login, which can reach every registry."""
         return f"{self.host}/{self.name}" if self.host else self.name
 
     def is_taken(self, tag: str, digest: str) -> bool:
-        """Return whether a tag cannot move to a digest, because it names another image and is immutable."""
+        """Return whether a tag cannot be moved to a digest, because it is immutable and names another image."""
         fixed = self.immutable is not any(fnmatchcase(tag, wildcard) for wildcard in self.exclusions)
         return fixed and self.tags.get(tag, digest) != digest
 
     def expire(self, now: datetime) -> None:
-        """Delete the images that the lifecycle policy has expired by now."""
+        """Delete the images that the lifecycle policy expires up to now."""
         if self.lifecycle:
             tagged = {digest: (manifest.pushed, self.tags_of(digest)) for digest, manifest in self.manifests.items()}
             for digest in self.lifecycle.due(tagged, now):
@@ -75,7 +75,7 @@ class Repository:
                     self.delete(digest)
 
     def is_referenced(self, digest: str) -> bool:
-        """Return whether an index contains a manifest, which then cannot be deleted."""
+        """Return whether an index contains a manifest. Such a manifest cannot be deleted."""
         indexes = (json.loads(manifest.content) for manifest in self.manifests.values())
         return any(digest == each.get("digest") for index in indexes for each in index.get("manifests", ()))
 
@@ -91,13 +91,16 @@ class Repository:
         return digest
 
     def put_manifest(self, content: bytes, media_type: str, pushed: datetime) -> str:
-        """Store a manifest under the digest of its bytes; an existing one keeps its push time."""
+        """Store a manifest under the digest of its bytes. An existing one keeps its push time."""
         digest = digest_of(content)
         self.manifests.setdefault(digest, Manifest(media_type, content, pushed))
         return digest
 
     def absent(self, manifest: bytes) -> list[str]:
-        """List the digests that a manifest refers to and that were not pushed; raises ValueError when it is not a manifest."""
+        """Return the digests to which a manifest refers and that are missing.
+
+        Raise ValueError when it is no manifest.
+        """
         try:
             document = json.loads(manifest)
             parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
@@ -110,12 +113,12 @@ class Repository:
         return [tag for tag, tagged in self.tags.items() if tagged == digest]
 
     def resolve(self, reference: str) -> str | None:
-        """Resolve a tag or a digest to a manifest's digest; None when it does not exist."""
+        """Return the digest of a manifest for its tag or digest; None when it does not exist."""
         digest = self.tags.get(reference, reference)
         return digest if digest in self.manifests else None
 
     def architecture(self, digest: str) -> str | None:
-        """Return the architecture in an image's config; None when it names none."""
+        """Return the architecture in an image's config; None when it has none."""
         config = json.loads(self.manifests[digest].content).get("config") or {}
         try:
             document = json.loads(self.blobs.get(str(config.get("digest")), b"{}"))
@@ -129,13 +132,14 @@ PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR
 
 @dataclass(kw_only=True)
 class ImageStore:
-    """The repositories of an account in one region, and the simulated ones of ECR Public."""
+    """The repositories of an account in one region, and the simulated repositories of ECR Public."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     public: dict[str, Repository] = field(default_factory=dict)
     account: str = ACCOUNT
     region: str = REGION
-    registries: dict[str, "ImageStore"] = field(default_factory=dict)  # of all accounts and regions, by host
+    # the registries of all accounts and regions, by host
+    registries: dict[str, "ImageStore"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registries[self.host] = self
@@ -150,7 +154,10 @@ class ImageStore:
 
     @property
     def password(self) -> str:
-        """The password of the registry protocol, where requests name no region; the home one reaches every registry."""
+        """The password for the registry protocol, whose requests contain no region.
+
+        The home password can reach every registry.
+        """
         return PASSWORD if self.is_home else f"{PASSWORD}.{self.host}"
 
     def create(self, name: str, created: datetime, **how: Any) -> Repository:
@@ -160,14 +167,14 @@ class ImageStore:
         return self.repositories[name]
 
     def at(self, uri: str) -> Repository | None:
-        """Find a repository by its URI, without tag and digest."""
+        """Return the repository with a URI, which has neither tag nor digest; None when there is none."""
         registry, _, name = uri.partition("/")
         if registry == PUBLIC:
             return self.public.get(name)
         return self.registries[registry].repositories.get(name) if registry in self.registries else None
 
     def find(self, image: str) -> tuple[Repository, str] | None:
-        """Find an image by URI and tag or digest: its repository and its digest."""
+        """Return the repository and the digest of an image, by URI and tag or digest; None when there is none."""
         uri, _, digest = image.partition("@")
         host, _, path = uri.partition("/")
         name, _, tag = path.partition(":")
@@ -177,7 +184,7 @@ class ImageStore:
 
 
 class RegistryError(Exception):
-    """An error, answered as the distribution specification demands."""
+    """An error that is answered in the form of the distribution specification."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -232,7 +239,7 @@ class RegistryProtocol:
         return _blob(self._repository(request, action), request.path_params["digest"])
 
     async def layer(self, request: Request) -> Response:
-        """The target of GetDownloadUrlForLayer; the URL needs no login."""
+        """Return a layer for a URL of GetDownloadUrlForLayer, which needs no login."""
         name, host = request.path_params["name"], request.path_params["host"]
         return _blob(self._home.at(f"{host}/{name}"), request.path_params["digest"])
 
@@ -269,7 +276,7 @@ class RegistryProtocol:
         )
 
     async def referrers(self, request: Request) -> Response:
-        """List the manifests whose subject is the digest; an unknown digest has an empty list."""
+        """Return the manifests whose subject is the digest; an empty list for an unknown digest."""
         digest = request.path_params["digest"]
         manifests = [
             {
@@ -285,7 +292,7 @@ class RegistryProtocol:
         return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, media_type=INDEX)
 
     def _repository(self, request: Request, *actions: str) -> Repository:
-        """Return the named repository, if its policy allows everybody the `actions` of ECR [G]: a registry password does not identify the caller."""
+        """Return the named repository, if its policy allows the `actions` to everybody [G]: a registry password does not identify the caller."""
         store, name = self._registry(request), request.path_params["name"]
         host, _, rest = name.partition("/")
         if store.is_home and host in store.registries:
@@ -304,7 +311,7 @@ class RegistryProtocol:
         return repository
 
     def _registry(self, request: Request) -> ImageStore:
-        """Return the registry of the login."""
+        """Return the registry to which the login belongs."""
         authorization = request.headers.get("authorization")
         for store in self._home.registries.values():
             if authorization == f"Basic {base64.b64encode(f'AWS:{store.password}'.encode()).decode()}":

@@ -1,4 +1,4 @@
-"""The resources of a region as CloudFormation sees them: by kind and identifier, with their properties and attributes.
+"""The resources of a region from CloudFormation's point of view: by kind and identifier, with properties and attributes.
 
 Services without a state of their own (EC2, RDS) answer from here.
 """
@@ -30,7 +30,7 @@ class Resources:
         self.models.get(kind, {}).pop(identifier, None)
 
     def users(self, kind: str, identifier: str) -> list[str]:
-        """List the kinds of the other resources that refer to this one in their properties."""
+        """Return the kinds of other resources whose properties refer to this one."""
         return sorted(
             other
             for other, models in self.models.items()

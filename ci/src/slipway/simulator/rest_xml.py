@@ -1,4 +1,4 @@
-"""AWS's REST protocol with XML, which Route 53 uses: the operation is a method and a path."""
+"""AWS's REST protocol with XML, which Route 53 uses. A method and a path identify the operation."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ METHODS = ("DELETE", "GET", "POST")
 
 
 class RestXmlProtocol:
-    """One request; `requested` is the operation name, or the path that no operation has."""
+    """One request. `requested` is the operation name, or the path when no operation has it."""
 
     def __init__(self, request: Request, content: bytes, request_id: str) -> None:
         self._content = content
@@ -29,7 +29,7 @@ class RestXmlProtocol:
         self.requested = f"route53.{self.operation.name if self.operation else request.scope['path']}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """Decode path, query and body; raises AwsError for a body that is not XML of the operation's input shape."""
+        """Decode path, query and body. Raise AwsError for a body that does not have the operation's form."""
         shape = operation.input_shape
         if shape is None:
             return {}
@@ -69,7 +69,7 @@ class RestXmlProtocol:
 
 
 def _found(method: str, path: str) -> "tuple[OperationModel | None, dict[str, str]]":
-    """Return the operation of a method and a path, and the parts of the path by name."""
+    """Return the operation for a method and path, and the named parts of the path."""
     for model in map(service, REST_SERVICES):
         for name in model.operation_names:
             operation = model.operation_model(name)
@@ -80,7 +80,7 @@ def _found(method: str, path: str) -> "tuple[OperationModel | None, dict[str, st
 
 
 def _structure(shape: Any, element: ET.Element) -> dict[str, Any]:
-    """Decode the members of an element; those of the path and the query are not in it."""
+    """Decode the fields in an element. Fields of path and query are not in it."""
     places = {member.serialization.get("name", name): name for name, member in shape.members.items()}
     decoded = {}
     for child in element:

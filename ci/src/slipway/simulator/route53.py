@@ -1,6 +1,6 @@
 """Amazon Route 53: hosted zones with simple and weighted records, and a resolver that divides real requests by weight.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 import secrets
@@ -20,18 +20,18 @@ from slipway.simulator.serving import Front
 
 Key = tuple[str, str, str]  # name, type, set identifier
 Record = Mapping[str, Any]  # the API's ResourceRecordSet
-_ROUTED = ("A", "CNAME")  # the records that lead a client to a service
+_ROUTED = ("A", "CNAME")  # the record types that lead a client to a service
 _PAGE = 300  # records [G]
 
 
 def full(name: str) -> str:
-    """Return a name as Route 53 keeps it: lower case, with a dot at the end."""
+    """Return a name in the form that Route 53 stores: in lower case, with a dot at the end."""
     return f"{name.lower().rstrip('.')}."
 
 
 @dataclass(kw_only=True)
 class Zone:
-    """A hosted zone and its records; of each the time since when resolvers have known it."""
+    """A hosted zone with its records, and the time since which resolvers have known each record."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ class Zone:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A change of a zone, which resolvers know after a while."""
+    """A change of a zone. Resolvers know it after a while."""
 
     id: str
     submitted: datetime
@@ -64,7 +64,10 @@ class Change:
 
 
 class DomainFront(Front):
-    """The clients of one name: each request goes to one of the name's records, by weight, and to what answers for the name `behind` it."""
+    """The clients of one name.
+
+    Each request goes to one of the name's records, by weight, and there to the application that `behind` returns.
+    """
 
     def __init__(self, behind: Callable[[str], ASGIApp]) -> None:
         super().__init__()
@@ -78,8 +81,8 @@ class DomainFront(Front):
 class Route53:
     """The hosted zones of an account, by id, and a front for each name with an address.
 
-    `behind` returns what answers at a DNS target for a host. `propagation` is how long resolvers
-    do not know a change; a client here caches nothing.
+    - behind: returns the application that answers at a DNS target for a host.
+    - propagation: seconds until resolvers know a change. Clients here cache nothing.
     """
 
     def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, behind: Callable[[str, str], ASGIApp]) -> None:
@@ -93,7 +96,7 @@ class Route53:
         self.operations: Operations = operations_of(self)
 
     def known_since(self, name: str, kind: str, value: str) -> datetime | None:
-        """Return since when public resolvers return a value; None when they do not."""
+        """Return the time since which public resolvers have returned a value; None when they do not."""
         for zone in self.zones.values():
             record = zone.records.get((full(name), kind, ""))
             if record and not zone.private and value in map(full, _values(record)):
@@ -127,7 +130,7 @@ class Route53:
         }
 
     async def list_hosted_zones_by_name(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """List the zones from a name on, sorted by labels, the last label first [G]."""
+        """List the zones from a name on. They are sorted by labels, the last label first [G]."""
         first, most = _labels(full(request.get("DNSName", "."))), int(request.get("MaxItems", "100"))
         zones = [
             zone
@@ -160,7 +163,10 @@ class Route53:
         }
 
     async def change_resource_record_sets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Make all changes of a batch or none; a record is deleted only by its very values, so a batch is a compare-and-set [G]."""
+        """Make all changes of a batch, or none.
+
+        A deletion must contain the record's exact values, so a batch is a compare-and-set [G].
+        """
         zone = self._zone(request)
         records = dict(zone.records)
         for change in request["ChangeBatch"]["Changes"]:
@@ -195,7 +201,7 @@ class Route53:
         return change
 
     async def _open(self, records: Mapping[Key, Record]) -> None:
-        """Open a front for each name that has none."""
+        """Open a front for each name without one."""
         for name, kind, _ in records:
             if kind in _ROUTED and name not in self.fronts:
                 host = name.rstrip(".")
@@ -203,7 +209,7 @@ class Route53:
                 await self._tasks.start(self.fronts[name].serve)
 
     async def _resolve_later(self) -> None:
-        """Let resolvers know what the zones contain now."""
+        """Let resolvers know the zones' present contents after `propagation`."""
         known = {zone.id: zone.records for zone in self.zones.values()}
         await self._clock.sleep(self.propagation)
         for name, front in self.fronts.items():
@@ -215,7 +221,7 @@ def _of(records: Mapping[Key, Record], name: str) -> list[Record]:
 
 
 def _shares(records: Sequence[Record]) -> dict[str, float]:
-    """Return the weights of the targets; where all are 0 each is as likely [G]."""
+    """Return the weights of the targets. When all are 0, every target is equally probable [G]."""
     weights = [record.get("Weight", 1) for record in records]
     shares: dict[str, float] = {}
     for record, weight in zip(records, weights if any(weights) else [1] * len(weights), strict=True):
@@ -231,7 +237,7 @@ def _values(record: Record) -> list[str]:
 
 
 def _kept(record: Record) -> Record:
-    """Return a record as Route 53 keeps it."""
+    """Return a record in the form that Route 53 stores."""
     kept = {**record, "Name": full(record["Name"])}
     if alias := record.get("AliasTarget"):
         kept["AliasTarget"] = {**alias, "DNSName": full(alias["DNSName"])}
@@ -251,7 +257,7 @@ def _first(request: Mapping[str, Any]) -> Key:
 
 
 def _labels(name: str) -> list[str]:
-    """Return the labels of a name from the last one, by which Route 53 sorts [G]."""
+    """Return the labels of a name, the last one first, by which Route 53 sorts [G]."""
     return name.rstrip(".").split(".")[::-1] if name != "." else []
 
 
@@ -285,7 +291,7 @@ def _apply(zone: str, records: dict[Key, Record], action: str, record: Record) -
 
 
 def _check(records: Mapping[Key, Record]) -> None:
-    """Raise AwsError where a simple record is beside weighted ones, or a CNAME beside records of another type [F]."""
+    """Raise AwsError for a simple record beside weighted ones, or a CNAME beside records of another type [F]."""
     for name, kind, identifier in records:
         others = [key for key in records if key[0] == name and key != (name, kind, identifier)]
         if not identifier and any(key[1] == kind for key in others):

@@ -1,4 +1,4 @@
-"""Secrets Manager and Parameter Store, and the values that services reference by ARN."""
+"""Secrets Manager and Parameter Store, and the values to which services refer by ARN."""
 
 import json
 import re
@@ -22,14 +22,14 @@ _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 @dataclass(kw_only=True)
 class Secret:
-    """A secret with its versions. No value is ever shown."""
+    """A secret with its versions. Values are never shown."""
 
     arn: str
     values: dict[str, str] = field(default_factory=dict, repr=False)  # by version
     stages: dict[str, str] = field(default_factory=dict)  # versions by staging label
     created: datetime = _LONG_AGO
     changed: datetime = _LONG_AGO
-    deleted: datetime | None = None  # when it will be gone; until then it can be restored
+    deleted: datetime | None = None  # when it will disappear; before that it can be restored
 
     @property
     def name(self) -> str:
@@ -41,19 +41,19 @@ class Secret:
         return _SUFFIX.sub("", self.arn)
 
     def put(self, value: str, version: str, labels: Sequence[str] = (_CURRENT,)) -> None:
-        """Add a version; the previous current one keeps a label of its own [M]."""
+        """Add a version. The previous current version gets another label [M]."""
         self.values[version] = value
         if _CURRENT in labels and _CURRENT in self.stages:
             self.stages[_PREVIOUS] = self.stages[_CURRENT]
         self.stages |= dict.fromkeys(labels, version)
 
     def find(self, version: str = "", stage: str = "") -> str | None:
-        """Return the id of a version by id, by label, or by both; the current one without either."""
+        """Return the id of a version, by its id, its label or both; without either, that of the current version."""
         staged = self.stages.get(stage or _CURRENT) if stage or not version else version
         return staged if staged in self.values and version in ("", staged) else None
 
     def labels(self) -> dict[str, list[str]]:
-        """Return the labels by version, oldest first, of the versions that have one."""
+        """Return the labels of each version that has any, the oldest version first."""
         labelled = {version: [label for label, of in self.stages.items() if of == version] for version in self.values}
         return {version: labels for version, labels in labelled.items() if labels}
 
@@ -70,19 +70,19 @@ class Secrets:
         self.operations: Operations = operations_of(self)
 
     def put(self, arn: str, value: str) -> None:
-        """Set the current value of a secret, which exists from then on."""
+        """Set the current value of a secret. Create the secret if necessary."""
         secret = self._find(arn) or self._secrets.setdefault(arn, Secret(arn=arn))
         secret.put(value, str(uuid.uuid4()))
 
     def value(self, arn: str, version: str = "", stage: str = "") -> str | None:
-        """Return a secret's value; None when it does not exist or is scheduled for deletion."""
+        """Return a secret's value; None when the secret does not exist or is scheduled for deletion."""
         secret = self._find(arn)
         if secret is None or secret.deleted or (found := secret.find(version, stage)) is None:
             return None
         return secret.values[found]
 
     def is_deleted(self, arn: str) -> bool:
-        """Return whether a secret is scheduled for deletion, by its ARN, which may end in a key."""
+        """Return whether a secret is scheduled for deletion. Its ARN may end with a key."""
         secret = self._find(_split(arn)[0])
         return secret is not None and secret.deleted is not None
 
@@ -100,7 +100,7 @@ class Secrets:
         return {"ARN": arn, "Name": name, "VersionId": version}
 
     async def describe_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """A secret scheduled for deletion is described too [M]."""
+        """Describe a secret, even one that is scheduled for deletion [M]."""
         secret = self._existing(request["SecretId"])
         return secret.description() | {"VersionIdsToStages": secret.labels()}
 
@@ -116,7 +116,7 @@ class Secrets:
         return {"ARN": secret.arn, "Name": secret.name, "SecretString": secret.values[version], **facts, **times}
 
     async def put_secret_value(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Store a version; the same token and value again change nothing [M]."""
+        """Store a version. Repeating token and value changes nothing [M]."""
         secret, stages = self._living(request["SecretId"]), request.get("VersionStages", [_CURRENT])
         version, value = request.get("ClientRequestToken") or str(uuid.uuid4()), request.get("SecretString", "")
         if secret.values.get(version, value) != value:
@@ -128,7 +128,7 @@ class Secrets:
         return {"ARN": secret.arn, "Name": secret.name, "VersionId": version, "VersionStages": stages}
 
     async def delete_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """The secret can be restored until its recovery window ends, or is gone at once."""
+        """Schedule a secret for deletion, until when it can be restored, or delete it at once."""
         secret = self._living(request["SecretId"])
         if request.get("ForceDeleteWithoutRecovery"):
             del self._secrets[secret.arn]
@@ -142,7 +142,7 @@ class Secrets:
         return {"ARN": secret.arn, "Name": secret.name}
 
     async def list_secrets(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Secrets scheduled for deletion are listed on request only; filters are not simulated."""
+        """List secrets, those scheduled for deletion only on request. Filters are not simulated."""
         planned = request.get("IncludePlannedDeletion", False)
         secrets = [
             each.description() | {"SecretVersionsToStages": each.labels()}
@@ -152,7 +152,7 @@ class Secrets:
         return paged("SecretList", secrets, request)
 
     def _find(self, name_or_arn: str) -> Secret | None:
-        """Find a secret by its ARN, with or without the six letters at its end [G], or by its name."""
+        """Return the secret with an ARN, with or without its last six letters [G], or with a name; None when there is none."""
         if secret := self._secrets.get(name_or_arn):
             return secret
         return next((each for each in self._secrets.values() if name_or_arn in (each.name, each.partial_arn)), None)
@@ -171,7 +171,7 @@ class Secrets:
 
 
 def _taken(secret: Secret) -> AwsError:
-    """Explain why a name is taken, which it is until the secret is gone."""
+    """Return the error for a name that is taken. It is taken until the secret disappears."""
     if secret.deleted:
         message = "You can't create this secret because a secret with this name is already scheduled for deletion."
         return AwsError("InvalidRequestException", message)
@@ -185,7 +185,7 @@ _HIDDEN = "AQICAHencrypted"  # the value of a SecureString without WithDecryptio
 
 @dataclass(kw_only=True)
 class Parameter:
-    """A parameter in its last version."""
+    """The last version of a parameter."""
 
     name: str
     value: str = field(repr=False)
@@ -209,7 +209,7 @@ class Parameters:
         return parameter.value if parameter else None
 
     async def put_parameter(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Create a parameter, which needs a type; an existing one changes only with Overwrite [M]."""
+        """Create a parameter, which needs a type. An existing one is changed only with Overwrite [M]."""
         name = request["Name"]
         previous = self._parameters.get(name)
         if previous is None and "Type" not in request:
@@ -233,7 +233,7 @@ class Parameters:
         return {"Parameter": _described(parameter, call, decrypted=request.get("WithDecryption", False))}
 
     async def get_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Return parameters; missing ones are listed, without an error [M]."""
+        """Return parameters. Missing ones are listed, and are no error [M]."""
         parameters = {name: self._find(name) for name in request["Names"]}
         decrypted = request.get("WithDecryption", False)
         return {
@@ -242,7 +242,7 @@ class Parameters:
         }
 
     async def describe_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Filters by Name and Type; values are left out."""
+        """Describe parameters without values. They can be filtered by Name and Type."""
         filters = [_filter(each) for each in request.get("ParameterFilters", [])]
         parameters = [each for each in self._parameters.values() if all(fits(each) for fits in filters)]
         description = [_described(each, call) | {"Value": None} for each in parameters]
@@ -256,7 +256,10 @@ class Parameters:
         return {}
 
     def _find(self, name_or_arn: str) -> Parameter | None:
-        """Find a parameter by name or ARN. An ARN does not show whether the name begins with a slash, so both are tried."""
+        """Return the parameter with a name or ARN.
+
+        An ARN does not show whether the name begins with a slash, so both forms are tried.
+        """
         name = name_or_arn.partition(":parameter/")[2] or name_or_arn
         return self._parameters.get(name) or (self._parameters.get(f"/{name}") if name != name_or_arn else None)
 
@@ -297,15 +300,15 @@ _PARTS_OF_SECRET = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
 
 @dataclass(frozen=True)
 class References:
-    """Values by the references that services use."""
+    """Values, by the references that services use."""
 
     secrets: Secrets = field(default_factory=Secrets)
     parameters: Parameters = field(default_factory=Parameters)
 
     def value(self, reference: str) -> str | None:
-        """Resolve a reference; None when its target does not exist.
+        """Return the value of a reference; None when its target does not exist.
 
-        A name alone is a parameter [G]; a secret's ARN may end in a key of its JSON.
+        A plain name is a parameter [G]. A secret's ARN may end with a key of its JSON.
         """
         arn, key, stage, version = _split(reference)
         if not arn.startswith("arn:") or ":ssm:" in arn:
@@ -314,7 +317,7 @@ class References:
         return value if value is None or not key else _member(value, key)
 
     def put(self, reference: str, value: str) -> None:
-        """Set the value behind a reference; other keys of a secret's JSON stay."""
+        """Set the value of a reference. Other keys in a secret's JSON keep their values."""
         arn, key, *_ = _split(reference)
         if not arn.startswith("arn:") or ":ssm:" in arn:
             self.parameters.put(arn.partition(":parameter")[2] or arn, value)

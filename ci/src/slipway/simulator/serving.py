@@ -1,4 +1,4 @@
-"""Applications served over HTTP from within this process: on a port of 127.0.0.1, and a service's public address before its instances."""
+"""HTTP servers in this process: applications on a port of 127.0.0.1, and a service's public address in front of its instances."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     import httpx
 
 
-# Longer than the release engine's polling interval: the tunnel of a Dagger engine does not tell a client inside of it that a connection
-# has ended, and the client's next request would get no answer.
+# Longer than the release engine's polling interval. A Dagger engine's tunnel does not report the end of a connection to
+# a client inside, whose next request would get no answer.
 IDLE_SECONDS = 60
-GRACE_SECONDS = 1  # for requests in flight when the server ends
+GRACE_SECONDS = 1  # for requests in progress when the server ends
 
 
 class CutError(Exception):
-    """Raised by an application to end a connection in the middle of an answer on purpose."""
+    """Raised by an application that intentionally ends a connection in the middle of an answer."""
 
 
 class Cut(Response):
-    """An answer that starts, then loses its connection."""
+    """An answer that begins and then loses its connection."""
 
     def __init__(self) -> None:
         super().__init__(headers={"content-length": "1000"})
@@ -49,7 +49,7 @@ class Cut(Response):
 
 
 def _is_error(record: logging.LogRecord) -> bool:
-    """Whether to show a line of uvicorn's log; not the tracebacks of requests that end because the server does."""
+    """Return whether to show a line of uvicorn's log. Tracebacks of requests that end with the server are not shown."""
     kind = record.exc_info[0] if record.exc_info else None
     if kind is None:
         return "graceful shutdown exceeded" not in record.getMessage()
@@ -60,7 +60,7 @@ logging.getLogger("uvicorn.error").addFilter(_is_error)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that ends when `ended` is set; its own loop looks ten times a second."""
+    """A uvicorn server that ends when `ended` is set. uvicorn itself would check only ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -71,7 +71,7 @@ class _Server(uvicorn.Server):
         await self.ended.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop at once if no client is connected; uvicorn waits a tenth of a second for those who are."""
+        """Stop at once if no client is connected. Otherwise uvicorn waits a tenth of a second for clients."""
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets)
             return
@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
 
 
 class _InOnePiece:
-    """A transport that sends everything written in one pass of the event loop together."""
+    """A transport that joins everything that is written in one turn of the event loop."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -111,9 +111,9 @@ class _InOnePiece:
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 with head and body in one piece.
+    """HTTP/1.1 that sends head and body together.
 
-    The AWS SDK for Go (1.48) at times closes its connection between a head and its body.
+    The AWS SDK for Go (1.48) sometimes closes its connection between head and body.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -122,9 +122,9 @@ class _Protocol(H11Protocol):
 
 @asynccontextmanager
 async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
-    """Serve while the block runs and yield `127.0.0.1:port`; port 0 takes a free one.
+    """Serve during the block, and yield `127.0.0.1:port`. For port 0 a free one is used.
 
-    Raises BadInputError when the port is in use.
+    Raise BadInputError when the port is in use.
     """
     with _listening(port) as listener:
         config = uvicorn.Config(
@@ -149,9 +149,10 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
 
 
 class _Local:
-    """An application under names of this machine only: a page whose own name resolves to 127.0.0.1 (DNS rebinding) is refused.
+    """An application that answers only to names of this machine.
 
-    A request to a proxy, which no page can make of its own, names its target in full.
+    A web page whose domain resolves to 127.0.0.1 (DNS rebinding) is refused.
+    A request to a proxy contains its full target. Web pages cannot make such requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -165,7 +166,10 @@ class _Local:
 
 
 def _is_local(host: str) -> bool:
-    """Whether a host is a loopback address, localhost, or a name without a dot, as containers have, which no domain can be."""
+    """Return whether a host is a loopback address, localhost, or a name without a dot.
+
+    Containers have such names, and no domain does.
+    """
     name = host.rpartition(":")[0] or host
     try:
         return ip_address(name.strip("[]")).is_loopback
@@ -174,13 +178,14 @@ def _is_local(host: str) -> bool:
 
 
 async def _serve(server: _Server, listener: socket.socket) -> None:
-    """Serve until `ended`, shielded: a cancelled uvicorn leaves its clients' connections open."""
+    """Serve until `ended`. The shield is needed because a cancelled uvicorn leaves its clients' connections open."""
     with anyio.CancelScope(shield=True):
         await server.serve([listener])
 
 
 def _listening(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only for a named protocol. Without it, every answer of two parts waits 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only for a named protocol. Without it, every answer in two parts would wait 40 ms for an
+    # acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -192,7 +197,7 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-# Headers of one connection (RFC 9110, 7.6.1), and the host, which is set anew.
+# Headers that belong to one connection (RFC 9110, 7.6.1), and the host, which is set again.
 _OWN = re.compile(
     rb"connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailers|transfer-encoding|upgrade|host",
     re.IGNORECASE,
@@ -204,10 +209,11 @@ _NOT_LET_IN = (
 
 
 class Front:
-    """A reverse proxy to the current instances, as an ASGI application.
+    """A reverse proxy in front of the current instances, as an ASGI application.
 
-    `answered` receives the instance and the status of each answer, and no instance with the front's own 503. `admits` decides by the ports of a client on this machine and of this address; one that is
-    not let in gets 403 instead of the silence of a security group.
+    - answered: receives the instance and status of each answer; no instance for the proxy's own 503.
+    - admits: decides by the ports of the client, on this machine, and of this address. Other clients get 403, where a
+      security group would not answer.
     """
 
     def __init__(
@@ -225,20 +231,21 @@ class Front:
         self._client = _client()
 
     def route(self, upstream: str | None) -> None:
-        """Send traffic to `host:port` from the next request on; None means 503."""
+        """Send traffic to `host:port`, beginning with the next request. With None, answer 503."""
         self.split({upstream: 1} if upstream else {})
 
     def split(self, shares: Mapping[str, float]) -> None:
-        """Divide traffic by weight from the next request on; the share of no address, "", is answered with 503.
+        """Divide traffic by weight, beginning with the next request.
 
-        The same shares again change nothing, so that a small share gets its turn however often they are named.
+        The share of the empty address "" is answered with 503.
+        Setting the same shares again changes nothing, so even a small share gets its turn.
         """
         shares = {upstream: share for upstream, share in shares.items() if share}
         if shares != self._shares:
             self._shares, self._credit = shares, dict.fromkeys(shares, 0.0)
 
     def _next(self) -> str:
-        """Choose by smooth weighted round-robin: 5 % is every twentieth request."""
+        """Choose the next instance by smooth weighted round-robin: 5 % is every twentieth request."""
         for upstream, share in self._shares.items():
             self._credit[upstream] += share
         if not self._credit:
@@ -248,7 +255,7 @@ class Front:
         return chosen
 
     async def drained(self, upstream: str) -> None:
-        """Wait until an instance without new traffic has answered its last requests, at most 30 seconds."""
+        """Wait until an instance without new traffic has answered its last requests, for at most 30 seconds."""
         with anyio.move_on_after(_DRAIN_SECONDS):
             while self._running[upstream]:  # noqa: ASYNC110 -- an event per request would cost more
                 await anyio.sleep(0.005)
@@ -310,17 +317,17 @@ class Front:
 
 
 def _client() -> "httpx.AsyncClient":
-    """Open a connection per request: a stopping instance may close a pooled one and lose a request."""
+    """Return a client that opens a connection for each request, because a stopping instance may close a pooled one and lose a request."""
     import httpx
 
     limits = httpx.Limits(max_keepalive_connections=0)
     client = httpx.AsyncClient(limits=limits, timeout=120, trust_env=False, verify=NO_CERTIFICATES)
-    client.headers.clear()  # send only headers that the client sent
+    client.headers.clear()  # send only the headers that the client sent
     return client
 
 
 def _target(request: Request) -> bytes:
-    """Return path and query byte for byte."""
+    """Return path and query unchanged, byte for byte."""
     path: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return path + b"?" + query if query else path

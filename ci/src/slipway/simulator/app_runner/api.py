@@ -33,12 +33,12 @@ Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, Non
 
 
 class SimulatedAppRunner:
-    """App Runner's services by ARN, and its operations."""
+    """App Runner's services by ARN, with the operations of its API."""
 
     def __init__(self, platform: Platform, pace: Pace | None = None) -> None:
         self._platform = platform
         self._pace = pace or Pace()
-        self._creating = anyio.Lock()  # a name is looked up and taken in one step
+        self._creating = anyio.Lock()  # a name is checked and taken in one step
         self.services: dict[str, Service] = {}
         self.scaling, self.connectors, self._observability = (
             Shared(kind, self._is_used, platform.quotas)
@@ -59,7 +59,7 @@ class SimulatedAppRunner:
     async def _created(self, request: Mapping[str, Any], call: Call) -> Service:
         name, quota = request["ServiceName"], self._platform.quotas.services
         living = [service for service in self.services.values() if service.status != "DELETED"]
-        if any(service.name == name for service in living):  # also one in CREATE_FAILED
+        if any(service.name == name for service in living):  # a service in CREATE_FAILED counts, too
             raise AwsError("InvalidRequestException", f"Service with the provided name already exists: {name}.")
         if len(living) >= quota:
             raise shared.exceeded(f"{quota} services")
@@ -92,7 +92,7 @@ class SimulatedAppRunner:
         check_roles(self._platform.iam, wanted, call.now)
         unchanged = wanted == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
-            return {"Service": service.description()}  # without an effective change there is no OperationId
+            return {"Service": service.description()}  # an update without an effective change has no OperationId
         rebuilt = service.status == "CREATE_FAILED"
         return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", wanted, call, scaling)
 
@@ -121,9 +121,9 @@ class SimulatedAppRunner:
         return self._begin(service, "DELETE_SERVICE", delete, call)
 
     async def associate_custom_domain(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Add a name, active at once: its certificate is not simulated."""
+        """Add a domain name, which is active at once. Its certificate is not simulated."""
         service = self.services.get(request["ServiceArn"])
-        if service is None:  # the model has no other error for it
+        if service is None:  # the API model has no other error for this
             raise AwsError("InvalidRequestException", not_found(request["ServiceArn"]).message)  # †
         service.domains[request["DomainName"].lower()] = request.get("EnableWWWSubdomain", True)
         added = self._domains(service)[-1]
@@ -150,7 +150,7 @@ class SimulatedAppRunner:
         ]
 
     def maintain(self, service: Service, seconds: float) -> None:
-        """Simulate platform maintenance: the service is in progress, and no operation is listed [G]."""
+        """Simulate platform maintenance: an operation is in progress, but none is listed [G]."""
         service.status = "OPERATION_IN_PROGRESS"
         self._platform.tasks.start_soon(self._maintain, service, seconds)
 
@@ -168,7 +168,7 @@ class SimulatedAppRunner:
         return paged("OperationSummaryList", newest_first, request)
 
     async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """CreateService sets tags, only these operations change them [M]."""
+        """Set tags of a service. Besides CreateService, only this operation and UntagResource change tags [M]."""
         tags = self._tags(request)
         added = tags_of(request)
         if any(key.lower().startswith("aws:") for key in added):
@@ -218,7 +218,10 @@ class SimulatedAppRunner:
         service.status = "RUNNING"
 
     def _shared_of(self, request: Mapping[str, Any]) -> shared.SharedRevision | None:
-        """Resolve the auto scaling of a request; raises AwsError when it, or the VPC connector, does not exist."""
+        """Return the auto scaling configuration in a request.
+
+        Raise AwsError when it, or the VPC connector, does not exist.
+        """
         egress = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {})
         if egress.get("EgressType") == "VPC":
             self.connectors.resolve(egress.get("VpcConnectorArn", ""))
@@ -243,7 +246,7 @@ class SimulatedAppRunner:
         raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {arn}.")  # †
 
     def _service(self, request: Mapping[str, Any]) -> Service:
-        """Find a service, deleted ones included."""
+        """Return a service, even a deleted one."""
         if request["ServiceArn"] not in self.services:
             raise not_found(request["ServiceArn"])
         return self.services[request["ServiceArn"]]

@@ -1,7 +1,7 @@
 """App Runner's operations: a deployment (pull, provision, health check, routing, rollback), a pause, a deletion.
 
-The log lines are those that users quote [F]. The durations are those that users see, in seconds of the platform: 5 minutes for a
-creation, 2 to 5 for an update, 6 to 19 for a failed health check.
+The log lines are those that users quote [F]. The durations, in seconds of the platform, are those that users see: 5
+minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 """
 
 import shlex
@@ -25,7 +25,7 @@ _TRIGGERS = {
     "START_DEPLOYMENT": "MANUAL_DEPLOYMENT",
     "RESUME_SERVICE": "SERVICE_RESUME",
 }
-# The service's status after a failed operation that has no rollback; PAUSED †
+# The service's status after a failed operation without a rollback; PAUSED †
 _WITHOUT_ROLLBACK = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
 _STOPPED = "Your application stopped or failed to start. See logs for more information."
 
@@ -42,7 +42,7 @@ class Deployment:
     service: Service
     operation: ServiceOperation
     configuration: Configuration
-    groups: Sequence[str] = ()  # those of its VPC connector
+    groups: Sequence[str] = ()  # the security groups of its VPC connector
     _instance: SimulatedInstance | None = None
 
     async def run(self) -> None:
@@ -112,7 +112,7 @@ class Deployment:
         path = f" [Path: '{check.path}']" if check.path else ""
         place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
-        # A service with a high threshold may take longer to start.
+        # With a high threshold, a service may take longer to start.
         timeout = max(self.service.pace.timeout, check.interval * check.unhealthy_threshold)
         began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
@@ -142,7 +142,7 @@ class Deployment:
         return settings
 
     async def _take_over(self) -> None:
-        """Move the traffic; the previous instance answers its last requests, then stops."""
+        """Move the traffic. The previous instance answers its last requests and then stops."""
         assert self._instance is not None
         service, before = self.service, self.service.instance
         await self.platform.clock.sleep(self.service.pace.route)
@@ -183,7 +183,7 @@ class Deployment:
 
 
 async def watch(platform: Platform, service: Service, instance: SimulatedInstance) -> None:
-    """Check the instance of a RUNNING service; one that is unhealthy gets no traffic until it is healthy again."""
+    """Check the instance of a RUNNING service. An unhealthy instance gets no traffic until it is healthy again."""
     workload, healthy, in_a_row = instance.workload, True, 0
     assert workload is not None
     while service.instance is instance:
@@ -195,7 +195,7 @@ async def watch(platform: Platform, service: Service, instance: SimulatedInstanc
             answer = await ask(workload.address, check)
         in_a_row = in_a_row + 1 if answer.healthy is not healthy else 0
         threshold = check.unhealthy_threshold if healthy else check.healthy_threshold
-        if in_a_row >= threshold and service.serves_from(instance):  # no operation has begun during the check
+        if in_a_row >= threshold and service.serves_from(instance):  # only if no operation has begun during the check
             healthy, in_a_row = answer.healthy, 0
             service.front.route(workload.address if healthy else None)
             words = "is successful" if healthy else "failed"
@@ -203,12 +203,12 @@ async def watch(platform: Platform, service: Service, instance: SimulatedInstanc
 
 
 async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:
-    """Stop the instance; the address answers 503, configuration and address stay."""
+    """Stop the instance. The address answers 503; configuration and address stay."""
     await _stop(platform, service, operation, success="PAUSED", failure="RUNNING")
 
 
 async def delete(platform: Platform, service: Service, operation: ServiceOperation) -> None:
-    """Stop the instance and free the name; the service is described for a while longer [G]."""
+    """Stop the instance and free the name. The service is still described for a while [G]."""
     await _stop(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
     if service.status == "DELETED":
         with platform.clock.held():

@@ -1,6 +1,6 @@
-"""A service: its configuration in the API's terms, its operations, its instance, and what each state permits.
+"""A service: its configuration in the API's terms, its operations, its instance, and the calls that each state allows.
 
-Marks: [G] developer guide, [M] service model of boto3 1.44, [F] field reports, † unverified.
+Marks: [G] developer guide, [M] API model in boto3 1.44, [F] field reports, † unverified.
 """
 
 import copy
@@ -63,18 +63,18 @@ _DEFAULTS: dict[str, Any] = {  # [M]
 
 
 def configuration_of(request: Mapping[str, Any]) -> Configuration:
-    """Build the configuration of a CreateService, with every default filled in."""
+    """Return the configuration for a CreateService request, with all defaults."""
     repository = request["SourceConfiguration"].get("ImageRepository", {})
     deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
-    # Only a creation sets it [M].
+    # Only a creation can set this [M].
     key = {part: request[part] for part in ("EncryptionConfiguration",) if part in request}
     return {**merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request), **key}
 
 
 def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
-    """Build the configuration after an UpdateService.
+    """Return the configuration after an UpdateService request.
 
-    Members that the request leaves out are inherited, also within ImageConfiguration [F].
+    Fields that the request leaves out keep their values, even within ImageConfiguration [F].
     """
     requested = {part: request[part] for part in _DEFAULTS if request.get(part) is not None}
     if "CodeRepository" in requested.get("SourceConfiguration", {}):
@@ -89,7 +89,7 @@ def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
 
 
 def _overlaid(below: Any, above: Any) -> Any:
-    """Merge structures; replace lists, values and maps of variables."""
+    """Merge structures. Lists, single values and maps of variables are replaced."""
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return copy.deepcopy(above)
     replaced = ("RuntimeEnvironmentVariables", "RuntimeEnvironmentSecrets")
@@ -98,7 +98,7 @@ def _overlaid(below: Any, above: Any) -> Any:
 
 
 def _megabytes(memory: str) -> str:
-    """Convert to the units of answers: "2 GB" is 2048 [G]."""
+    """Convert memory to the unit of answers: "2 GB" is 2048 [G]."""
     return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
 
 
@@ -128,12 +128,15 @@ def health_check(configuration: Configuration) -> HealthCheck:
     )
 
 
-# App Runner pulls the image with one role and gives the other one to the instances [G].
+# App Runner pulls the image with one role, and gives the other one to the instances [G].
 BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
 
 
 def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
-    """Raise AwsError for a role that is missing, still propagating, or trusts another service; AWS does not tell which [F]."""
+    """Raise AwsError for a role that is missing, not yet known everywhere, or trusts another service.
+
+    AWS's error does not distinguish these [F].
+    """
     access = configuration["SourceConfiguration"].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
     instance = configuration["InstanceConfiguration"].get("InstanceRoleArn")
     if access and not iam.may_assume(access, BUILD, now):
@@ -143,10 +146,10 @@ def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
 
 
 class Reaction(Enum):
-    """The reaction of a service to a call."""
+    """A service's reaction to a call."""
 
     BEGINS = "begins"
-    UNCHANGED = "unchanged"  # 200, and no OperationId
+    UNCHANGED = "unchanged"  # status 200 and no OperationId
     INVALID_STATE = "InvalidStateException"
     INVALID_REQUEST = "InvalidRequestException"
     NOT_FOUND = "ResourceNotFoundException"
@@ -160,7 +163,7 @@ _TABLE = {
     "UpdateService": (_BEGINS, _STATE, _STATE, _BEGINS, _STATE, _GONE),
     # No InvalidStateException in its model [M]; which error comes instead: [F]
     "StartDeployment": (_BEGINS, _REQUEST, _REQUEST, _REQUEST, _REQUEST, _GONE),
-    # A repeated call is answered as if it had succeeded †
+    # A repeated call is answered like a success †
     "PauseService": (_BEGINS, _STATE, _UNCHANGED, _STATE, _STATE, _GONE),
     "ResumeService": (_UNCHANGED, _STATE, _BEGINS, _STATE, _STATE, _GONE),
     # OPERATION_IN_PROGRESS [F], DELETE_FAILED [M], PAUSED, DELETED †
@@ -186,34 +189,35 @@ class ServiceOperation:
 
     @property
     def deployment(self) -> str:
-        """The id in log streams, without dashes [F]."""
+        """The id in names of log streams, without dashes [F]."""
         return self.id.replace("-", "")
 
     def description(self) -> dict[str, Any]:
-        """Return the API's OperationSummary, which has no message, image or actor."""
+        """Return the API's OperationSummary. It has no message, image or actor."""
         times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started, "EndedAt": self.ended}
         return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times
 
 
 @dataclass(kw_only=True)
 class Service:
-    """A service between two calls."""
+    """A service as it is between two calls."""
 
     name: str
     arn: str
     created: datetime
-    configuration: Configuration  # live, or being created
+    configuration: Configuration  # the live configuration, or the one being created
     front: Front
     scaling: SharedRevision
     pace: Pace
     tags: dict[str, str] = field(default_factory=dict)
-    domains: dict[str, bool] = field(default_factory=dict)  # own names, each with whether www. belongs to it
+    # the service's own domain names, each with whether it includes www.
+    domains: dict[str, bool] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None
     deleted: datetime | None = None
     operations: list[ServiceOperation] = field(default_factory=list)
     instance: SimulatedInstance | None = None
-    failing: set[str] = field(default_factory=set)  # operation types, and ROLLBACK, that a script lets fail
+    failing: set[str] = field(default_factory=set)  # operation types, and ROLLBACK, that a script makes fail
 
     @property
     def id(self) -> str:
@@ -221,23 +225,26 @@ class Service:
 
     @property
     def log_group(self) -> str:
-        """The group's name without its last part, `service` or `application`."""
+        """The log group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
 
     @property
     def dns(self) -> str:
-        """The name to which records of its own domains point."""
+        """The DNS name to which records of the service's own domains point."""
         return f"{self.id[:10]}.{self.arn.split(':')[3]}.awsapprunner.com"
 
     def answers_for(self, host: str) -> bool:
-        """Return whether it has a certificate for a host."""
+        """Return whether the service has a certificate for a host."""
         return self.domains.get(host.removeprefix("www."), False) if host.startswith("www.") else host in self.domains
 
     def begins(self, call: str) -> bool:
-        """Return whether a call begins an operation; False means no change. Raises AwsError when the state forbids the call."""
+        """Return whether a call begins an operation; False means that it changes nothing.
+
+        Raise AwsError when the state forbids the call.
+        """
         match _TABLE[call][STATES.index(self.status)]:
             case Reaction.INVALID_STATE:
-                # The words [F], those of pause and resume †.
+                # The words are [F]; those for pause and resume †.
                 message = f"Service cannot be {_DONE[call]} in the current state: {self.status}."
                 raise AwsError("InvalidStateException", message)
             case Reaction.INVALID_REQUEST:

@@ -1,6 +1,7 @@
-"""Resources that services share: auto scaling, VPC connectors, observability.
+"""Resources that several services share: auto scaling configurations, VPC connectors, observability configurations.
 
-A resource has a name and revisions: creating the name again makes the next revision. A deleted one is described as INACTIVE [M].
+A resource has a name and revisions: creating it again under the same name makes the next revision. A deleted one is
+described as INACTIVE [M].
 """
 
 import uuid
@@ -19,12 +20,12 @@ class SharedKind:
     """A kind of shared resource, with its names in the API [M]."""
 
     noun: str
-    path: str  # in ARNs
-    members: Mapping[str, Any]  # set by a creation, with their defaults
+    path: str  # the part of ARNs
+    members: Mapping[str, Any]  # fields that a creation sets, with their defaults
     latest: bool  # whether the API marks the latest revision
-    unlisted: tuple[str, ...] = ()  # members that lists leave out
+    unlisted: tuple[str, ...] = ()  # fields that lists leave out
     plural: str = ""
-    used: str = "{arn} is associated with a service."  # why it cannot be deleted †
+    used: str = "{arn} is associated with a service."  # the error when it cannot be deleted †
 
     @property
     def listed(self) -> str:
@@ -69,7 +70,7 @@ class SharedRevision:
 
 
 class Shared:
-    """The resources of one kind; `used` says whether a service uses an ARN."""
+    """The resources of one kind. `used` returns whether a service uses an ARN."""
 
     def __init__(self, kind: SharedKind, used: Callable[[str], bool], quotas: Quotas) -> None:
         self._kind = kind
@@ -120,7 +121,7 @@ class Shared:
         return {self._kind.noun: self._described(revision)}
 
     async def list_active(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """List active revisions, or the latest one of each name."""
+        """List the active revisions, or the latest one of each name."""
         name = request.get(f"{self._kind.noun}Name")
         revisions = [each for each in self._revisions.values() if not each.deleted and name in (None, each.name)]
         if self._kind.latest and request.get("LatestOnly", name is None):
@@ -132,7 +133,10 @@ class Shared:
         return paged(self._kind.listed, listed, request)
 
     def resolve(self, arn: str) -> SharedRevision:
-        """Find a revision by its ARN, or the latest one for an ARN that ends in the name or number [M]; raises AwsError."""
+        """Return the revision with an ARN, or the latest one for an ARN that ends with the name or number [M].
+
+        Raise AwsError when there is none.
+        """
         revision = self._last(arn)
         if revision is None:
             raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
@@ -186,7 +190,7 @@ def exceeded(quota: str) -> AwsError:
 
 
 def default_scaling(prefix: str) -> SharedRevision:
-    """Build the revision that every account has; `prefix` is its ARN up to the account [G]."""
+    """Return the revision that every account has. `prefix` is its ARN up to the account [G]."""
     arn = f"{prefix}:{SCALING.path}/{DEFAULT_SCALING}/1/{1:032d}"
     return SharedRevision(
         name=DEFAULT_SCALING, number=1, arn=arn, created=datetime.fromtimestamp(0, UTC), facts=SCALING.members

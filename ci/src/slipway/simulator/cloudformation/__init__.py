@@ -1,1 +1,4 @@
-"""AWS CloudFormation: stacks made with change sets; resources really exist where the simulated account knows their service."""
+"""AWS CloudFormation: stacks made with change sets.
+
+Resources really exist when the simulated account has their service.
+"""

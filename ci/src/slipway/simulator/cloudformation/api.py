@@ -1,6 +1,6 @@
-"""CloudFormation's operations: stacks that are created and updated with change sets, their drift and their deletion.
+"""CloudFormation's operations: stacks that are created and updated with change sets, their drift, and their deletion.
 
-Marks: [M] service model, [G] user guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] user guide, [F] field reports, † unverified.
 """
 
 import json
@@ -24,23 +24,23 @@ from slipway.simulator.platform import Platform
 # The words [F].
 _UNCHANGED = "The submitted information didn't contain changes. Submit different information to create a change set."
 _CREATION = timedelta(seconds=3)
-_IMPORTABLE = ("Retain", "RetainExceptOnCreate")  # deletion policies with which existing resources are adopted [G]
+_IMPORTABLE = ("Retain", "RetainExceptOnCreate")  # existing resources are adopted only with these deletion policies [G]
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")  # [G]
 _CHECKING = timedelta(seconds=5)
-_EVENTS = 100  # of one page
+_EVENTS = 100  # on one page
 
 
 class CloudFormation:
-    """The stacks of a region, by id; a deleted one is described by its id only [G]."""
+    """The stacks of a region, by id. A deleted stack is described by its id only [G]."""
 
     def __init__(
         self, platform: Platform, services: Mapping[str, Operations], databases: Databases, guard: Guard
     ) -> None:
-        # With the failures that tests script.
+        # The handlers include the failures that tests script.
         self.handlers = Handlers(services=services, resources=platform.resources, databases=databases)
         self._platform = platform
         self._guard = guard
-        # Detections of drift: their beginning, and why they failed.
+        # Detections of drift: the stack, their beginning, and why they failed.
         self._checks: dict[str, tuple[SimulatedStack, Any, str]] = {}
         self._stacks: dict[str, SimulatedStack] = {}
         self.operations: Operations = operations_of(self)
@@ -51,7 +51,7 @@ class CloudFormation:
         return {stack.name: stack for stack in self._stacks.values() if stack.status != "DELETE_COMPLETE"}
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """The type CREATE creates an empty stack in REVIEW_IN_PROGRESS [G]."""
+        """Create a change set. With the type CREATE, it first creates an empty stack in REVIEW_IN_PROGRESS [G]."""
         body = str(request.get("TemplateBody", ""))
         document = parse_template(body)
         if given := [each["ParameterKey"] for each in request.get("Parameters", [])]:
@@ -106,7 +106,7 @@ class CloudFormation:
             message = f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]"
             raise AwsError("InvalidChangeSetStatus", message)
         creating = stack.status == "REVIEW_IN_PROGRESS"
-        stack.change_sets.clear()  # the others describe an outdated state [G]
+        stack.change_sets.clear()  # other change sets describe an outdated state [G]
         stack.token = request.get("ClientRequestToken")
         stack.role = change_set.role or stack.role
         stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", "User Initiated")
@@ -127,7 +127,7 @@ class CloudFormation:
         return {}
 
     async def delete_change_set(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Deleting a missing change set succeeds."""
+        """Delete a change set. Deleting a missing one succeeds."""
         stack = self._find(request.get("StackName", ""))
         if stack:
             stack.change_sets.pop(request["ChangeSetName"], None)
@@ -163,7 +163,7 @@ class CloudFormation:
         return {"StackId": stack.arn}
 
     async def delete_stack(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Retained resources stay; deleting a missing stack succeeds [G]."""
+        """Delete a stack. Retained resources stay, and deleting a missing stack succeeds [G]."""
         stack = self._find(request["StackName"])
         if stack is None or stack.status == "DELETE_COMPLETE":
             return {}
@@ -171,7 +171,8 @@ class CloudFormation:
             message = f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"  # [F]
             raise AwsError("ValidationError", message)
         for export in stack.exports:
-            if users := self._users(export):  # the stack stays as it is, and only its reason tells [F]
+            # the stack stays as it is, and only its status reason shows the failure [F]
+            if users := self._users(export):
                 stack.enter(call.now, stack.status, in_use(export, "deleted", users))
                 return {}
         stack.token, stack.role = request.get("ClientRequestToken"), request.get("RoleARN") or stack.role
@@ -185,7 +186,7 @@ class CloudFormation:
         return {}
 
     async def detect_stack_drift(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Compare every resource that can be read with the template as deployed."""
+        """Compare every readable resource with the template as deployed."""
         stack, detection = self._stack(request), str(uuid.uuid4())
         if stack.status.endswith("_IN_PROGRESS"):
             message = f"Drift detection cannot be performed on stack in {stack.status} state."  # †
@@ -218,7 +219,10 @@ class CloudFormation:
         return facts | {"DetectionStatus": "DETECTION_COMPLETE"} | status
 
     async def describe_stack_resource_drifts(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Resources that cannot be checked are not listed; ListStackResources has them as NOT_CHECKED [M]."""
+        """List the results of drift detection.
+
+        Resources that cannot be checked are left out; ListStackResources shows them as NOT_CHECKED [M].
+        """
         stack = self._stack(request)
         wanted = request.get("StackResourceDriftStatusFilters")
         found = [
@@ -229,7 +233,7 @@ class CloudFormation:
         return paged("StackResourceDrifts", found, request, most=100)
 
     def _operation(self, stack: SimulatedStack, call: Call) -> dict[str, Any]:
-        """Return what every operation on a stack needs."""
+        """Return the common parts of all operations on a stack."""
         return {
             "handlers": self.handlers,
             "guard": self._guard,
@@ -253,7 +257,7 @@ class CloudFormation:
         return Template(body=body, document=document, pseudo=pseudo, exports=exports)
 
     def _for(self, request: Mapping[str, Any], call: Call) -> SimulatedStack:
-        """Find or create the stack of a change set; raises AwsError when the type does not fit its state."""
+        """Find or create the stack of a change set. Raise AwsError when the type does not fit the stack's state."""
         name, kind = request["StackName"], request.get("ChangeSetType", "UPDATE")
         stack = self._find(name)
         if kind == "IMPORT":
@@ -293,7 +297,10 @@ class CloudFormation:
         ).changes()
 
     async def _exists(self, template: Template, block: Mapping[str, Any], call: Call) -> bool:
-        """Return whether a resource that the template names exists; raises AwsError when another stack has it."""
+        """Return whether a resource that the template names already exists.
+
+        Raise AwsError when it belongs to another stack.
+        """
         kind = kinds()[block["Type"]]
         properties = template.resolve(block.get("Properties", {}), {})
         if not is_named(kind, properties):
@@ -315,7 +322,7 @@ class CloudFormation:
         return Drift(status=status, checked=call.now, expected=held.properties, actual=compared, differences=found)
 
     async def _live(self, stack: SimulatedStack, held: StackResource, call: Call) -> dict[str, Any] | None:
-        """Read a resource as it is now, without the tags of the stack."""
+        """Return a resource as it is now, without the stack's tags."""
         actual = await self.handlers.read(held.kind, held.identifier, call)
         tags = (actual or {}).get(held.kind.tags or "")
         if actual is None or not isinstance(tags, list):

@@ -1,4 +1,4 @@
-"""A stack compared with a template: the resources and properties that change, and whether they are replaced [G]."""
+"""A comparison of a stack with a template: which resources and properties change, and whether they are replaced [G]."""
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,13 +18,13 @@ _POLICIES = {"Delete": "Delete", "Snapshot": "Snapshot", "Retain": "Retain", "Re
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A stack compared with a template; `live` are its resources as they are, for a drift-aware change set."""
+    """A comparison of a stack with a template. `live` are the resources as they are, for a drift-aware change set."""
 
     stack: SimulatedStack
     template: Template
     tags: list[Mapping[str, str]]
     now: datetime
-    existing: frozenset[str] = frozenset()  # new resources that exist already and are adopted
+    existing: frozenset[str] = frozenset()  # new resources that already exist and are adopted
     live: Mapping[str, Model | None] | None = None
 
     def changes(self) -> list[StackChange]:
@@ -106,7 +106,7 @@ class Comparison:
                 drifted=(held.properties.get(root), drifted[root], self.now) if root in drifted else None,
             )
         for root, cause in _attributes(block, earlier):
-            if root not in roots:  # its value may change with that resource
+            if root not in roots:  # the value may change together with that resource
                 yield ChangeDetail(
                     attribute="Properties",
                     path=root,
@@ -130,7 +130,7 @@ class Comparison:
                 yield ChangeDetail(attribute=name, path="", before=held.block.get(name), after=block.get(name))
 
     def _drifted(self, held: StackResource) -> dict[str, Any]:
-        """Return the actual values of the properties that drifted."""
+        """Return the actual values of the properties that have drifted."""
         actual = (self.live or {}).get(held.logical)
         if actual is None:
             return {}
@@ -138,7 +138,7 @@ class Comparison:
         return {root: actual.get(root) for root in {each.path.split("/")[1] for each in found}}
 
     def _source(self, held: StackResource, block: Mapping[str, Any], root: str) -> tuple[str | None, str | None]:
-        """Return what changes a property: its text in the template, or another resource."""
+        """Return the cause of a property's change: its text in the template, or another resource."""
         value = block.get("Properties", {}).get(root)
         if held.block.get("Properties", {}).get(root) != value:
             return DIRECT, None
@@ -150,7 +150,7 @@ class Comparison:
 
 
 def _attributes(block: Mapping[str, Any], resources: Container[str]) -> Iterator[tuple[str, str]]:
-    """Yield each property that refers to an attribute of one of these resources, with that attribute."""
+    """Yield each property that refers to an attribute of one of these resources, with the attribute."""
     for root, value in block.get("Properties", {}).items():
         for name, attribute in references(value):
             if attribute and name in resources:

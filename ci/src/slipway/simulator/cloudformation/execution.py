@@ -1,4 +1,4 @@
-"""Executions: of a change set, resource by resource, with a rollback after a failure; and of a stack's deletion."""
+"""The execution of a change set, resource by resource, with a rollback after a failure; and the deletion of a stack."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _SLOW = {
     "AWS::EC2::NatGateway": 100.0,
     "AWS::EC2::VPCEndpoint": 30.0,
     "AWS::RDS::DBInstance": 400.0,
-}  # to create or delete [F]
+}  # for a creation or a deletion [F]
 _CANCELLED = "Resource creation cancelled"
 _RENAME = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."  # [F]
 _LINKED = "iam:CreateServiceLinkedRole"
@@ -39,7 +39,7 @@ _SECRET = re.compile(r"\{\{resolve:([^}]+)\}\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Executor:
-    """The identity that calls the services: the stack's role, or the caller; None may do everything."""
+    """The identity that calls the services: the stack's role, or the caller. With None it may do everything."""
 
     arn: str
     policies: Sequence[Mapping[str, Any]] | None
@@ -47,7 +47,7 @@ class Executor:
     def check(
         self, guard: Guard, kind: ResourceKind, handler: str, arn: str, wanted: Mapping[str, Any] | None = None
     ) -> None:
-        """Raise AwsError unless the policies allow every action that the kind's schema lists for a handler of a resource."""
+        """Raise AwsError unless the policies allow every action that the kind's schema lists for a resource's handler."""
         if self.policies is None:
             return
         needed = [
@@ -66,14 +66,17 @@ class Executor:
                 )
 
     def _resources(self, action: str, arn: str, wanted: Mapping[str, Any]) -> Sequence[str]:
-        """Return what an action is about, which for roles is not the resource itself: those that its properties name are passed [G]."""
+        """Return the resources of an action.
+
+        For roles these are not the resource itself, but the roles that its properties pass [G].
+        """
         if action == "iam:PassRole":
             return [str(value) for key, value in wanted.items() if key.endswith("RoleArn")]
         return [f"arn:aws:iam::{self.arn.split(':')[4]}:role/aws-service-role/*"] if action == _LINKED else [arn]
 
 
 def executor(guard: Guard, iam: Iam, role: str | None, call: Call) -> Executor:
-    """Return the identity that CloudFormation acts as: the role with its own policies if there is one, otherwise the caller."""
+    """Return the identity that CloudFormation uses: the role with its policies if there is one, otherwise the caller."""
     if role is None:
         policy = guard.policies.get(call.caller)
         return Executor(
@@ -97,7 +100,7 @@ class Operation:
     call: Call
 
     async def delete(self, held: StackResource, *, snapshot: bool = False) -> None:
-        """Delete a resource with its events; raises AwsError."""
+        """Delete a resource with its events. Raise AwsError when it cannot be deleted."""
         self._record(held.subject, "DELETE_IN_PROGRESS")
         await self.clock.sleep(_SLOW.get(held.kind.name, _SECONDS))
         try:
@@ -127,7 +130,7 @@ class Operation:
 class Deletion(Operation):
     """The deletion of a stack."""
 
-    retained: Sequence[str] = ()  # resources that stay, of a stack whose deletion failed
+    retained: Sequence[str] = ()  # resources to keep, when an earlier deletion of the stack failed
 
     async def run(self) -> None:
         failed = []
@@ -161,11 +164,11 @@ class Execution(Operation):
     """The execution of one change set."""
 
     change_set: SimulatedChangeSet
-    creating: bool  # whether it creates the stack
-    users: Callable[[str], list[str]]  # the stacks that use an exported value
+    creating: bool  # whether the execution creates the stack
+    users: Callable[[str], list[str]]  # returns the stacks that use an exported value
     _undo: list[Undo] = field(init=False, default_factory=list)
     _made: list[StackResource] = field(init=False, default_factory=list)
-    # With the policy that applies to each.
+    # The policy is the one that applies to the resource.
     _old: list[tuple[StackResource, str]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -187,7 +190,7 @@ class Execution(Operation):
         self._enter(f"{verb}_COMPLETE")
 
     async def roll_back_again(self, skipped: Sequence[str]) -> None:
-        """Continue a failed rollback without some resources."""
+        """Continue a failed rollback, without some of the resources."""
         self._undo = [each for each in self._undo if each.logical not in skipped]
         await self._undo_update()
 
@@ -224,7 +227,7 @@ class Execution(Operation):
         self._record(self.stack.resources[change.logical].subject, f"{verb}_COMPLETE")
 
     def _differs(self, change: StackChange, held: StackResource, properties: Mapping[str, Any]) -> bool:
-        """Return whether a change that depended on another resource did happen, or was certain."""
+        """Return whether a change was certain, or whether the change on which it depended has happened."""
         return not is_same(held.properties, properties) or any(not detail.dynamic for detail in change.details)
 
     async def _act(
@@ -276,7 +279,7 @@ class Execution(Operation):
         return identifier
 
     async def _change_back(self, held: StackResource, live: Mapping[str, Any] | None) -> None:
-        """Give a resource the properties that it had: those of the last deployment, or, where drift is known, its actual ones."""
+        """Give a resource its earlier properties: those of the last deployment or, where drift is known, the actual ones."""
         self._record(held.subject, "UPDATE_IN_PROGRESS")
         await self.clock.sleep(_SECONDS)
         try:
@@ -335,7 +338,7 @@ class Execution(Operation):
         self._enter("UPDATE_ROLLBACK_COMPLETE")
 
     async def _clean(self, old: Sequence[tuple[StackResource, str]]) -> None:
-        """Delete what is no longer in the stack; what cannot be deleted stays in the account [G]."""
+        """Delete resources that no longer belong to the stack. Those that cannot be deleted stay in the account [G]."""
         for held, policy in old:
             if policy and held.retained(policy):
                 self._record(held.subject, "DELETE_SKIPPED")
@@ -354,7 +357,7 @@ class Execution(Operation):
         stack.drifts = {}
 
     def _outputs(self) -> dict[str, Any]:
-        """Evaluate the outputs; raises AwsError when another stack uses an export that would be gone or have another value."""
+        """Evaluate the outputs. Raise AwsError when another stack uses an export that would disappear or change."""
         template, made = self.change_set.template, self.stack.made()
         outputs = {name: template.resolve(output, made) for name, output in template.outputs.items()}
         exports = exports_of(outputs)
@@ -364,7 +367,7 @@ class Execution(Operation):
         return outputs
 
     def _with_tags(self, kind: ResourceKind, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Add the stack's tags to a resource's own, which win."""
+        """Add the stack's tags to a resource's own tags, which take precedence."""
         if not kind.tags or not self.change_set.tags:
             return properties
         if kind.values["properties"][kind.tags].get("type") != "array":
@@ -375,7 +378,7 @@ class Execution(Operation):
         return {**properties, kind.tags: own + [tag for tag in self.change_set.tags if tag["Key"] not in named]}
 
     async def _with_secrets(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Replace dynamic references by the secrets that they name; raises AwsError."""
+        """Replace dynamic references by the secrets' values. Raise AwsError when there is no such secret."""
         found = {each[0]: each[1] for each in _SECRET.finditer(json.dumps(properties))}
         values = {text: await self.handlers.secret(named, self._now()) for text, named in found.items()}
         filled: Mapping[str, Any] = _replaced(properties, values)
@@ -399,11 +402,11 @@ def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
 
 
 def _replaces(change: StackChange, held: StackResource, properties: Mapping[str, Any]) -> bool:
-    """Return whether the actual values need a new resource."""
+    """Return whether the actual values require a new resource."""
     paths = changed_paths(held.properties, properties)
     return change.replacement == "True" or any(held.kind.recreation(path) == "Always" for path in paths)
 
 
 def _newest_first(resources: Mapping[str, StackResource]) -> list[str]:
-    """Order resources for their deletion: each before those that it refers to."""
+    """Return resources in the order of deletion: each before those to which it refers."""
     return in_order({name: held.block for name, held in resources.items()})[::-1]

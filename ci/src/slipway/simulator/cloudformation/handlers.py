@@ -1,4 +1,4 @@
-"""The handlers of resource kinds: create, read, update and delete a resource as its provider schema describes it."""
+"""The handlers of resource kinds. They create, read, update and delete a resource as its provider schema describes."""
 
 import json
 import secrets
@@ -14,7 +14,7 @@ from slipway.simulator.contract import AwsError, Call, Operations
 from slipway.simulator.databases import Databases
 from slipway.simulator.resources import Model, Resources
 
-# The prefixes of ids, by their property or by the kind whose `Id` it is.
+# The prefixes of ids, by their property or by the kind whose id is `Id`.
 _PREFIXES = {
     "AllocationId": "eipalloc",
     "AWS::EC2::SecurityGroup": "sg",
@@ -31,7 +31,7 @@ _PREFIXES = {
     "SubnetId": "subnet",
     "VpcId": "vpc",
 }
-# The ARNs that are not `SERVICE:PLACE:KIND/NAME`.
+# ARNs with another form than `SERVICE:PLACE:KIND/NAME`.
 _ARNS = {
     "AWS::IAM::OIDCProvider": "iam::{account}:oidc-provider/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
@@ -46,11 +46,11 @@ _VALUES = {
     ("AWS::EC2::VPCGatewayAttachment", "AttachmentType"): "IGW",
     ("AWS::ECR::Repository", "RepositoryUri"): "{account}.dkr.ecr.{region}.amazonaws.com/{name}",
 }
-_REFERENCES = {"AWS::EC2::EIP": "PublicIp", "AWS::IAM::Policy": "PolicyName"}  # where `Ref` is not the identifier
+_REFERENCES = {"AWS::EC2::EIP": "PublicIp", "AWS::IAM::Policy": "PolicyName"}  # kinds whose `Ref` is not the identifier
 
 
 def generated(kind: ResourceKind, name: str, properties: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    """Make the attributes that AWS sets, and the name that the properties lack."""
+    """Return the attributes that AWS sets, and a name if the properties have none."""
     known = kind.values["properties"]
     names = (*kind.identifier, *_names(kind))
     given = next((properties[key] for key in names if isinstance(properties.get(key), str)), name)
@@ -73,18 +73,18 @@ def identifier_of(kind: ResourceKind, model: Mapping[str, Any]) -> str:
 
 
 def is_named(kind: ResourceKind, properties: Mapping[str, Any]) -> bool:
-    """Return whether properties name the resource, so that an existing one can be adopted."""
+    """Return whether the properties name the resource, so that an existing one can be adopted."""
     named = all(isinstance(properties.get(name), str) for name in kind.identifier)
     return named or kind.name == "AWS::IAM::OIDCProvider"
 
 
 def reference_of(kind: ResourceKind, model: Mapping[str, Any]) -> str:
-    """Return the value of `Ref`, the physical id."""
+    """Return the value of `Ref`, which is the physical id."""
     return str(model[_REFERENCES[kind.name]]) if kind.name in _REFERENCES else identifier_of(kind, model)
 
 
 def arn_of(model: Mapping[str, Any]) -> str:
-    """Return a resource's ARN; "*" for a kind without one among its attributes."""
+    """Return a resource's ARN; "*" for a kind without one."""
     return next((value for value in model.values() if isinstance(value, str) and value.startswith("arn:")), "*")
 
 
@@ -105,22 +105,26 @@ def _pattern(kind: ResourceKind, key: str) -> str:
     return "{name}" if key not in kind.read_only else "{name}-{id:.8}"
 
 
-# Kinds that cannot be deleted while another resource names them.
+# Kinds that cannot be deleted while another resource refers to them.
 _HELD = ("AWS::EC2::InternetGateway", "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC")
 
 
 @dataclass(kw_only=True)
 class Handlers:
-    """The handlers of one region; `failing` and `stuck` are scripts of tests, by logical id."""
+    """The handlers of one region. Tests script `failing` and `stuck`, by logical id."""
 
     services: Mapping[str, Operations]
     resources: Resources
     databases: Databases
-    failing: dict[str, str] = field(default_factory=dict)  # why the next creation or update fails
-    stuck: dict[str, str] = field(default_factory=dict)  # why deletions and rollbacks fail until the reason is removed
+    failing: dict[str, str] = field(default_factory=dict)  # why the next creation or update will fail
+    # why deletions and rollbacks fail until the test removes the reason
+    stuck: dict[str, str] = field(default_factory=dict)
 
     async def create(self, kind: ResourceKind, name: str, properties: Mapping[str, Any], call: Call) -> str:
-        """Create a resource and return its identifier; `name` is for one whose properties have none. Raises AwsError."""
+        """Create a resource and return its identifier.
+
+        `name` is for a resource without a name in its properties. Raise AwsError when it exists.
+        """
         _check(kind, properties)
         model = generated(kind, name, properties, call) | dict(properties)
         identifier = identifier_of(kind, model)
@@ -132,15 +136,15 @@ class Handlers:
         return identifier
 
     async def read(self, kind: ResourceKind, identifier: str, call: Call) -> Model | None:
-        """Return a resource as it is now; None when there is none."""
+        """Return a resource as it is now; None when it does not exist."""
         return await self._service(kind).read(identifier, self.resources.find(kind.name, identifier), call)
 
     def identifier(self, kind: ResourceKind, properties: Mapping[str, Any], call: Call) -> str:
-        """Return the identifier that properties with a name have."""
+        """Return the identifier for properties that contain a name."""
         return identifier_of(kind, generated(kind, "", properties, call) | dict(properties))
 
     async def adopt(self, kind: ResourceKind, properties: Mapping[str, Any], call: Call) -> str:
-        """Return the identifier of an existing resource, which stays as it is."""
+        """Return the identifier of an existing resource, which is not changed."""
         model = generated(kind, "", properties, call) | dict(properties)
         identifier = identifier_of(kind, model)
         own = {key: value for key, value in model.items() if key in (*kind.read_only, *kind.identifier)}
@@ -158,7 +162,7 @@ class Handlers:
         self.resources.put(kind.name, identifier, after)
 
     async def delete(self, kind: ResourceKind, identifier: str, call: Call, *, snapshot: bool = False) -> None:
-        """Delete a resource; a missing one succeeds."""
+        """Delete a resource. Deleting a missing one succeeds."""
         model = await self.read(kind, identifier, call)
         if model is None:
             return
@@ -172,7 +176,10 @@ class Handlers:
         self.resources.remove(kind.name, identifier)
 
     async def secret(self, reference: str, call: Call) -> str:
-        """Return the value behind a dynamic reference, `secretsmanager:NAME:SecretString:KEY`; raises AwsError."""
+        """Return the value of a dynamic reference, `secretsmanager:NAME:SecretString:KEY`.
+
+        Raise AwsError when there is none.
+        """
         name, _, key = reference.removeprefix("secretsmanager:").partition(":SecretString:")
         try:
             answer = await self.services["secretsmanager"]["GetSecretValue"]({"SecretId": name}, call)

@@ -1,4 +1,4 @@
-"""The kinds of resources whose service has a state of its own: made there, and read from there as they are now."""
+"""Kinds of resources whose service is simulated. They are created in the service, and read from it."""
 
 import json
 import secrets
@@ -13,12 +13,12 @@ from slipway.simulator.resources import Model, Resources
 
 
 def failure(code: str, message: str) -> AwsError:
-    """Return a handler's error in CloudFormation's words [F]."""
+    """Return the error of a handler in CloudFormation's words [F]."""
     return AwsError(code, f'Resource handler returned message: "{message}" (HandlerErrorCode: {code})')
 
 
 class ServiceHandler:
-    """A kind that exists among the region's resources only."""
+    """The handler of a kind whose resources exist only in CloudFormation's simulated state."""
 
     def __init__(self, services: Mapping[str, Operations], resources: Resources, databases: Databases) -> None:
         self._services = services
@@ -26,7 +26,7 @@ class ServiceHandler:
         self._databases = databases
 
     async def create(self, model: Model, call: Call) -> Model:  # noqa: ARG002 -- kinds with a service override it
-        """Make the resource; returns the attributes that the service sets."""
+        """Create the resource, and return the attributes that the service sets."""
         return {}
 
     async def read(self, identifier: str, model: Model | None, call: Call) -> Model | None:  # noqa: ARG002 -- likewise
@@ -39,14 +39,14 @@ class ServiceHandler:
         """Delete the resource."""
 
     async def _ask(self, service: str, operation: str, call: Call, **request: Any) -> Mapping[str, Any]:
-        """Perform an operation of the account; its errors become the handler's."""
+        """Call an operation of the account. Its errors become the handler's."""
         try:
             return await self._services[service][operation](request, call)
         except AwsError as error:
             raise failure("GeneralServiceException", error.message) from error
 
     async def _found(self, service: str, operation: str, call: Call, **request: Any) -> Mapping[str, Any] | None:
-        """Perform an operation; None when it fails, which is how services say that a resource does not exist."""
+        """Call an operation. Return None when it fails, which is how services report that a resource does not exist."""
         try:
             return await self._services[service][operation](request, call)
         except AwsError:
@@ -146,7 +146,7 @@ class _Role(ServiceHandler):
 
 
 class _Shared(ServiceHandler):
-    """A resource that App Runner's services share."""
+    """The handler of a resource that several App Runner services share."""
 
     noun = ""
 
@@ -267,21 +267,21 @@ SERVICES: Mapping[str, type[ServiceHandler]] = {
 
 
 def _document(text: str) -> Any:
-    """Read a policy, which IAM encodes for URLs."""
+    """Return a policy, which IAM encodes for URLs."""
     from urllib.parse import unquote
 
     return json.loads(unquote(text))
 
 
 def _numbers(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Write numbers as App Runner takes them; a template may have them as texts."""
+    """Return a request with numbers as App Runner expects them; a template may contain them as texts."""
     return {
         key: int(value) if isinstance(value, str) and value.isdecimal() else value for key, value in request.items()
     }
 
 
 def _secret(model: Mapping[str, Any]) -> str:
-    """Return the value of a secret: as given, or generated."""
+    """Return the value of a secret, which is given or generated."""
     if (how := model.get("GenerateSecretString")) is None:
         return str(model.get("SecretString", ""))
     letters = string.ascii_letters + string.digits

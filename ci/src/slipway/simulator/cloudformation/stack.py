@@ -17,17 +17,17 @@ DIRECT = "DirectModification"
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeDetail:
-    """A property or an attribute of a resource that changes."""
+    """The change of a resource's property or attribute."""
 
     attribute: str  # Properties, Tags, Metadata, …
-    path: str  # below the properties
-    recreation: str = "Never"  # Always, Conditionally
+    path: str  # the path below the properties
+    recreation: str = "Never"  # Never, Always or Conditionally
     source: str | None = DIRECT
     cause: str | None = None
-    dynamic: bool = False  # the new value is known at execution only
+    dynamic: bool = False  # whether the new value is known only at the execution
     before: Any = None
     after: Any = None
-    # The value of the last deployment, the actual one, and when it was read.
+    # The value of the last deployment, the actual value, and when it was read.
     drifted: tuple[Any, Any, datetime] | None = None
 
     @property
@@ -65,7 +65,7 @@ class ChangeDetail:
 
 @dataclass(frozen=True)
 class Subject:
-    """A resource, or a stack itself, in events."""
+    """A resource, or the stack itself, as it appears in events."""
 
     logical: str
     kind: str
@@ -81,8 +81,8 @@ class StackChange:
     kind: str
     physical: str | None = None
     details: tuple[ChangeDetail, ...] = ()
-    policy: str | None = None  # what happens to the old resource: Delete, ReplaceAndRetain, …
-    drift: str | None = None  # in a drift-aware change set
+    policy: str | None = None  # what happens to the old resource, such as Delete or ReplaceAndRetain
+    drift: str | None = None  # the drift status, in a drift-aware change set
     contexts: tuple[Any, Any] = field(default=(None, None), repr=False)  # the properties before and after
 
     @property
@@ -91,7 +91,10 @@ class StackChange:
 
     @property
     def replacement(self) -> str | None:
-        """Return True, False or Conditional; None unless the resource is modified."""
+        """Return whether the change replaces the resource: True, False or Conditional.
+
+        Return None unless it modifies the resource.
+        """
         if self.action != "Modify":
             return None
         each = {detail.replacement for detail in self.details}
@@ -128,10 +131,10 @@ class StackResource:
 
     logical: str
     kind: ResourceKind
-    block: Mapping[str, Any]  # its part of the template
-    properties: Mapping[str, Any]  # as deployed; references are resolved, secrets are not
+    block: Mapping[str, Any]  # the resource's part of the template
+    properties: Mapping[str, Any]  # as deployed, with references resolved and secrets unresolved
     identifier: str
-    attributes: Mapping[str, Any]  # `Ref` included
+    attributes: Mapping[str, Any]  # attributes, including `Ref`
     changed: datetime
 
     @property
@@ -143,7 +146,7 @@ class StackResource:
         return Subject(self.logical, self.kind.name, self.physical)
 
     def policy(self, name: str) -> str:
-        """Return what happens to it on deletion or replacement: Delete, Retain, RetainExceptOnCreate or Snapshot."""
+        """Return what happens to the resource on deletion or replacement: Delete, Retain, RetainExceptOnCreate or Snapshot."""
         default = "Snapshot" if self.kind.name == INSTANCE and name == "DeletionPolicy" else "Delete"  # [G]
         return str(self.block.get(name, default))
 
@@ -153,7 +156,7 @@ class StackResource:
 
 @dataclass(kw_only=True)
 class Drift:
-    """The result of one comparison of a resource with its template."""
+    """The result of comparing a resource with its template."""
 
     status: str  # IN_SYNC, MODIFIED, DELETED
     checked: datetime
@@ -173,10 +176,10 @@ class SimulatedChangeSet:
     capabilities: list[str]
     changes: list[StackChange]
     created: datetime
-    ready: datetime  # when its creation ends
+    ready: datetime  # the time at which its creation ends
     reason: str | None = None  # why it cannot be executed
-    mode: str | None = None  # REVERT_DRIFT
-    role: str | None = None  # that CloudFormation assumes
+    mode: str | None = None  # None or REVERT_DRIFT
+    role: str | None = None  # the role that CloudFormation assumes
 
     def status(self, now: datetime) -> str:
         if now < self.ready:
@@ -207,18 +210,18 @@ class SimulatedStack:
     created: datetime
     status: str = "REVIEW_IN_PROGRESS"
     reason: str | None = None
-    token: str | None = None  # of the call that started the newest operation
+    token: str | None = None  # the token of the call that started the newest operation
     template: Template | None = None
     tags: Tags = field(default_factory=list)
     capabilities: list[str] = field(default_factory=list)
     role: str | None = None
-    protected: bool = False  # from deletion
+    protected: bool = False  # whether termination protection is on
     resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     change_sets: dict[str, SimulatedChangeSet] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)  # oldest first
     drifts: dict[str, Drift] = field(default_factory=dict)  # by logical id
-    # Continues a failed one, without some resources.
+    # Continues a failed rollback, without some of the resources.
     rollback: Callable[[Sequence[str]], Coroutine[Any, Any, None]] | None = None
 
     @property
@@ -240,7 +243,7 @@ class SimulatedStack:
         self.record(now, Subject(self.name, "AWS::CloudFormation::Stack", self.arn), status, reason)
 
     def record(self, now: datetime, subject: Subject, status: str, reason: str | None = None) -> None:
-        """Add the event that a resource, or the stack itself, has entered a status."""
+        """Add the event that a resource, or the stack itself, has reached a status."""
         self.events.append(
             {
                 "StackId": self.arn,

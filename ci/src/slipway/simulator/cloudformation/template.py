@@ -1,4 +1,4 @@
-"""Templates in JSON, with what slipway's own use: their checks, and CloudFormation's functions [G]."""
+"""Templates in JSON with the features that slipway's templates use: their checks, and CloudFormation's functions [G]."""
 
 import json
 import re
@@ -14,11 +14,11 @@ from slipway.simulator.contract import AwsError, listed
 _SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Resources", "Outputs"}
 _MOST_RESOURCES = 500  # [G]
 _GAP = re.compile(r"\$\{(!?)([^}]+)\}")
-Made = Mapping[str, Mapping[str, Any]]  # the attributes of resources by logical id, `Ref` included
+Made = Mapping[str, Mapping[str, Any]]  # the attributes of resources, including `Ref`, by logical id
 
 
 def parse_template(body: str) -> Mapping[str, Any]:
-    """Parse a template; raises AwsError when it is invalid or uses what is not simulated."""
+    """Parse a template. Raise AwsError when it is invalid or uses a feature that is not simulated."""
     try:
         document = json.loads(body)
     except ValueError as error:
@@ -59,7 +59,7 @@ def _check_attributes(part: Any, resources: Mapping[str, Any]) -> None:
 
 
 def in_order(resources: Mapping[str, Any]) -> list[str]:
-    """Order resources by their references and DependsOn; raises AwsError for a cycle."""
+    """Return resources in the order of their references and DependsOn. Raise AwsError for a cycle."""
     after = {
         name: [
             other
@@ -76,12 +76,12 @@ def in_order(resources: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A template in a stack."""
+    """A template as a part of a stack."""
 
     body: str
     document: Mapping[str, Any]
-    pseudo: Mapping[str, Any]  # AWS::Region and the like
-    exports: Mapping[str, str] = field(default_factory=dict)  # of other stacks
+    pseudo: Mapping[str, Any]  # pseudo parameters such as AWS::Region
+    exports: Mapping[str, str] = field(default_factory=dict)  # the exports of other stacks
 
     @property
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
@@ -95,13 +95,13 @@ class Template:
 
     @property
     def capabilities(self) -> list[str]:
-        """List the capabilities that a change set must acknowledge [G]."""
+        """Return the capabilities that a change set must acknowledge [G]."""
         roles = [each for each in self.resources.values() if each["Type"] == "AWS::IAM::Role"]
         named = any("RoleName" in each["Properties"] for each in roles)
         return [] if not roles else ["CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"]
 
     def resolve(self, value: Any, made: Made) -> Any:  # noqa: PLR0911 -- one return per form
-        """Evaluate the functions in a value; references to resources that are not `made` remain."""
+        """Evaluate the functions in a value. References to resources that are not in `made` remain."""
         match value:
             case {"Ref": str(name)}:
                 return self._referenced(name, made)
@@ -177,7 +177,7 @@ def invalid(what: str) -> AwsError:
 
 
 def references(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the names that a value refers to, with the attribute; that of `Ref` is empty."""
+    """Yield the names to which a value refers, each with the attribute; for `Ref` the attribute is empty."""
     match value:
         case {"Ref": str(name)}:
             if not name.startswith("AWS::"):
@@ -211,7 +211,7 @@ def _target(at: Any) -> tuple[str, str]:
 
 
 def _joined(argument: Any) -> dict[str, Any]:
-    """Write Fn::Sub as Fn::Join."""
+    """Return Fn::Sub as Fn::Join."""
     text, values = (argument, {}) if isinstance(argument, str) else argument
     parts: list[Any] = []
     end = 0

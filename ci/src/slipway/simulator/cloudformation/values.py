@@ -1,4 +1,4 @@
-"""The values of properties: whether they fit a kind's schema, which changed, and how they drifted."""
+"""The values of properties: whether they fit a kind's schema, which of them changed, and how they have drifted."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from slipway.resource_kinds import ResourceKind
 _DYNAMIC = "{{resolve:"
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "array": list,
-    "boolean": (bool, str),  # CloudFormation reads "true" and "8000" too
+    "boolean": (bool, str),  # CloudFormation also reads "true" and "8000"
     "integer": (int, str),
     "number": (int, float, str),
     "object": Mapping,
@@ -19,7 +19,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 def mismatches(kind: ResourceKind, properties: Mapping[str, Any]) -> list[str]:
-    """List where properties do not fit the kind's schema, as CloudFormation says it [F]."""
+    """Return where properties do not fit the kind's schema, in CloudFormation's words [F]."""
     read_only = [f"/{path}: a read-only property cannot be set" for path in kind.read_only if path in properties]
     return [*read_only, *_mismatches(kind.values, kind.values, properties, "")]
 
@@ -59,7 +59,7 @@ def _parts(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
 
 
 def changed_paths(before: Any, after: Any, at: str = "") -> Iterator[str]:
-    """Yield the paths below the properties at which two values differ; items of a list share the path `*`."""
+    """Yield the paths, below the properties, at which two values differ. All items of a list have the path `*`."""
     if (isinstance(before, Mapping) or isinstance(after, Mapping)) and not (is_function(before) or is_function(after)):
         left, right = (side if isinstance(side, Mapping) else {} for side in (before, after))
         if not left and not right and before != after:
@@ -71,7 +71,7 @@ def changed_paths(before: Any, after: Any, at: str = "") -> Iterator[str]:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Compare values as CloudFormation does: 5432 is "5432", true is "true", and a policy in text is a document."""
+    """Compare values as CloudFormation does: 5432 equals "5432", true equals "true", and a policy as text equals the document."""
     match one, other:
         case (Mapping(), Mapping()):
             return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
@@ -88,7 +88,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def is_function(value: Any) -> bool:
-    """Return whether a value is one of CloudFormation's functions, of which the result is not known yet."""
+    """Return whether a value is one of CloudFormation's functions, whose result is not known yet."""
     return isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value))).startswith(("Fn::", "Ref"))
 
 
@@ -100,7 +100,7 @@ def _document(text: str) -> Any:
 
 
 def plain(value: Any) -> str:
-    """Return a value as text, as CloudFormation writes it."""
+    """Return a value as text in CloudFormation's form."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -114,7 +114,7 @@ class Difference:
     type: str  # ADD, REMOVE or NOT_EQUAL
 
     def description(self) -> dict[str, str]:
-        """Return the API's PropertyDifference, in which values are texts."""
+        """Return the API's PropertyDifference, whose values are texts."""
         return {
             "PropertyPath": self.path,
             "ExpectedValue": as_text(self.expected),
@@ -130,7 +130,10 @@ def as_text(value: Any) -> str:
 
 
 def differences(kind: ResourceKind, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[Difference]:
-    """List the drift of the properties that a template sets; AWS does not return write-only ones [G]."""
+    """Return the drift of the properties that a template sets.
+
+    Write-only ones are left out, because AWS does not return them [G].
+    """
     compared = {key: value for key, value in expected.items() if key not in kind.write_only}
     return [each for key, value in compared.items() for each in _differences(value, actual.get(key), f"/{key}")]
 
@@ -151,7 +154,7 @@ def _differences(expected: Any, actual: Any, at: str) -> Iterator[Difference]:
 
 
 def _differences_of_lists(expected: list[Any], actual: list[Any], at: str) -> Iterator[Difference]:
-    """Compare lists whose order means nothing: equal items first, the others in their order."""
+    """Compare lists in any order: equal items are matched first, then the others in their order."""
     unmatched = list(enumerate(actual))
     missing = []
     for index, item in enumerate(expected):

@@ -15,15 +15,15 @@ from slipway.simulator.ecs.running import TaskRun
 from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions, cluster_of, task_arn
 from slipway.simulator.platform import Platform
 
-_RETENTION = timedelta(hours=1)  # a stopped task is described at least this long [M]
-_TOKEN_LIFE = timedelta(hours=24)  # [G], or an hour after the task has stopped
+_RETENTION = timedelta(hours=1)  # how long a stopped task is described at least [M]
+_TOKEN_LIFE = timedelta(hours=24)  # [G]; otherwise an hour after the task has stopped
 _MOST_OVERRIDES = 8192  # characters [M]
 _MOST_TASKS = 10  # in one call [M]
 
 
 @dataclass(frozen=True)
 class _Token:
-    """The request made with a client token, and its tasks."""
+    """A request with a client token, and the tasks that it started."""
 
     request: Mapping[str, Any]
     at: datetime
@@ -36,7 +36,7 @@ class _Token:
 
 
 class Ecs:
-    """Clusters by name (`default` exists) and tasks by ARN."""
+    """Clusters by name (`default` always exists), and tasks by ARN."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -44,7 +44,7 @@ class Ecs:
         self.definitions = TaskDefinitions()
         self.clusters = {"default"}
         self.tasks: dict[str, Task] = {}
-        self.unplaced: list[str] = []  # reasons why the next tasks cannot be placed
+        self.unplaced: list[str] = []  # the reasons why the next tasks cannot be placed
         self.express = Express(platform, self.definitions, self.clusters, self.tasks)
         self.operations: Operations = {
             **operations_of(self),
@@ -59,7 +59,7 @@ class Ecs:
         return {"cluster": _described(name, "ACTIVE", call)}
 
     async def delete_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A cluster with tasks is refused; that services without tasks refuse it too is not simulated."""
+        """Delete a cluster. One with tasks is refused. The refusal for services without tasks is not simulated."""
         name = self._cluster(request)
         if any(task.stopped is None for task in self._visible(name, call)):
             message = "The Cluster cannot be deleted while Tasks are active."  # [F]
@@ -90,7 +90,7 @@ class Ecs:
         }
 
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Start tasks; a repeated client token returns the tasks that it started."""
+        """Start tasks. A repeated client token returns the tasks that it started before."""
         cluster = self._cluster(request)
         token = request.get("clientToken")
         parameters = {key: value for key, value in request.items() if key != "clientToken"}
@@ -123,7 +123,7 @@ class Ecs:
         }
 
     async def list_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """List tasks, by default those whose desired status is RUNNING; stopped ones are kept for an hour [M]."""
+        """List tasks, by default those whose desired status is RUNNING. Stopped tasks are kept for an hour [M]."""
         cluster = self._cluster(request)
         started_by, family = request.get("startedBy"), request.get("family")
         service = request.get("serviceName", "").rpartition("/")[2] or None

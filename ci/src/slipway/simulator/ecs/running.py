@@ -1,6 +1,7 @@
-"""The life of a task: provisioning, image, secrets and log, the container until it ends, deprovisioning.
+"""The life of a task: provisioning, image, secrets and log, the container until its end, deprovisioning.
 
-The reasons are those that users quote [F]; the durations are those that users see on Fargate, in the platform's seconds.
+The reasons are those that users quote [F]. The durations, in the platform's seconds, are those that users see on
+Fargate.
 """
 
 from collections.abc import Mapping
@@ -20,19 +21,19 @@ _PULL_SECONDS = 15.0
 _POLL_SECONDS = 2.0
 _SERVICE_POLL_SECONDS = 5.0
 _DEPROVISION_SECONDS = 10.0
-_PORT = 65535  # a task serves no port; no command contains this one
-TASKS = "ecs-tasks.amazonaws.com"  # the principal with which ECS assumes the roles of tasks [G]
+_PORT = 65535  # tasks serve no port, and no command contains this number
+TASKS = "ecs-tasks.amazonaws.com"  # the principal with which ECS assumes the tasks' roles [G]
 _ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 _NOT_INITIALIZED = "ResourceInitializationError: "
 
 
 class _NotStartedError(Exception):
-    """A container that does not start, with the task's stopped reason."""
+    """A container that does not start. The message is the task's stopped reason."""
 
 
 @dataclass
 class TaskRun:
-    """A running task; `decided` is set when its container runs, or when it is certain that it never will."""
+    """A running task. `decided` is set when its container runs, or certainly never will."""
 
     platform: Platform
     task: Task
@@ -75,20 +76,20 @@ class TaskRun:
         task.stop(*EXITED)
 
     async def _ended(self, workload: Workload) -> None:
-        """Wait until the container ends or the task is stopped; a task is RUNNING for one poll at least."""
+        """Wait until the container ends or the task is stopped. A task is RUNNING for at least one poll."""
         clock, task = self.platform.clock, self.task
         while True:
-            if task.service:  # a service's task runs for days, so it must not move virtual time
+            if task.service:  # a service's task runs for days, so waiting for it must not advance virtual time
                 await clock.idle(_SERVICE_POLL_SECONDS)
             else:
                 with clock.held():
-                    await anyio.sleep(0.001)  # lets the process continue where time is virtual
+                    await anyio.sleep(0.001)  # lets the process continue while time is virtual
                 await clock.sleep(_POLL_SECONDS)
             if workload.exit_code is not None or task.stopping:
                 return
 
     def _order(self) -> LaunchSpec:
-        """Build the launch order; raises _NotStartedError, in Fargate's order of checks."""
+        """Return the launch order. Raise _NotStartedError; the order of the checks is Fargate's."""
         container, override = self.task.definition.container, self.task.override
         self._check_roles()
         variables = self._secrets(container.get("secrets", []))
@@ -107,7 +108,7 @@ class TaskRun:
         )
 
     def _check_roles(self) -> None:
-        """Check that ECS may assume the roles of a service's task; those of single tasks are not checked."""
+        """Check that ECS may assume the roles of a service's task. Roles of single tasks are not checked."""
         for key in ("executionRoleArn", "taskRoleArn") if self.task.service else ():
             role = self.task.definition.asked.get(key)
             if role and not self.platform.iam.may_assume(role, TASKS, self.platform.clock.now()):
@@ -175,7 +176,7 @@ def _not_retrieved(arn: str, *, is_deleted: bool) -> str:
 
 
 def _as_in_a_container(code: int | None) -> int:
-    """Convert a process's exit code to a container's: 128 + N for a signal, 137 for a container that was killed."""
+    """Convert a process's exit code to a container's: 128 + N for a signal, 137 for a killed container."""
     if code is None:
         return KILLED
     return code if code >= 0 else 128 - code

@@ -13,7 +13,7 @@ from typing import Any
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _MOST_BYTES = 64 * 1024  # [G]
-_MEMORY_OF_CPU = {  # of Fargate [M]
+_MEMORY_OF_CPU = {  # memory sizes that Fargate allows for each cpu [M]
     256: (512, 1024, 2048),
     512: range(1024, 4097, 1024),
     1024: range(2048, 8193, 1024),
@@ -32,18 +32,18 @@ _DEFAULTS: Mapping[str, Any] = {"cpu": 0, "essential": True, **{name: [] for nam
 
 @dataclass(kw_only=True)
 class TaskDefinition:
-    """A revision of a family; a deregistered one is INACTIVE and starts no task."""
+    """A revision of a task definition's family. A deregistered one is INACTIVE and cannot start a task."""
 
     arn: str
     family: str
     revision: int
-    asked: Mapping[str, Any]  # the request that registered it
+    asked: Mapping[str, Any]  # the request that registered the revision
     registered: datetime
     deregistered: datetime | None = None
 
     @property
     def container(self) -> Mapping[str, Any]:
-        """The only container: the simulator accepts exactly one."""
+        """The only container. The simulator accepts exactly one."""
         only: Mapping[str, Any] = self.asked["containerDefinitions"][0]
         return only
 
@@ -65,7 +65,7 @@ class TaskDefinition:
 
 
 class TaskDefinitions:
-    """The registered families and their revisions."""
+    """The registered families of task definitions, with their revisions."""
 
     def __init__(self) -> None:
         self._families: dict[str, list[TaskDefinition]] = {}
@@ -75,7 +75,7 @@ class TaskDefinitions:
         return {"taskDefinition": self.register(request, call).description(), "tags": request.get("tags", [])}
 
     def register(self, request: Mapping[str, Any], call: Call) -> TaskDefinition:
-        """Add a revision to its family; raises AwsError."""
+        """Add a revision to its family. Raise AwsError for an invalid request."""
         check_definition(request)
         revisions = self._families.setdefault(request["family"], [])
         number = len(revisions) + 1
@@ -93,7 +93,7 @@ class TaskDefinitions:
         return {"taskDefinition": definition.description(), **tags}
 
     async def list_task_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """List active revisions by default, the newest of a family last [M]."""
+        """List the revisions, by default the active ones. The newest one of a family is last [M]."""
         inactive = request.get("status", "ACTIVE") == "INACTIVE"
         prefix = request.get("familyPrefix")
         arns = [
@@ -113,7 +113,7 @@ class TaskDefinitions:
         return {"taskDefinition": definition.description()}
 
     def find(self, name: str) -> TaskDefinition | None:
-        """Find a revision by ARN or family:revision, or the newest active one of a family."""
+        """Return the revision with an ARN or family:revision, or the newest active one of a family; None when there is none."""
         family, _, number = name.rpartition("/")[2].partition(":")
         revisions = self._families.get(family, [])
         if not number:
@@ -145,7 +145,7 @@ def check_definition(request: Mapping[str, Any]) -> None:
 
 
 def cluster_of(request: Mapping[str, Any], clusters: Container[str]) -> str:
-    """Return the name of a request's cluster; raises AwsError."""
+    """Return the name of a request's cluster. Raise AwsError when there is no such cluster."""
     name: str = request.get("cluster", "default").rpartition("/")[2]
     if name not in clusters:
         raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
@@ -153,7 +153,7 @@ def cluster_of(request: Mapping[str, Any], clusters: Container[str]) -> str:
 
 
 def task_arn(cluster: str) -> str:
-    """Return a new ARN of a task in a cluster, which is named by its own."""
+    """Return a new ARN for a task in a cluster, which is given by its ARN."""
     return f"{cluster.replace(':cluster/', ':task/')}/{uuid.uuid4().hex}"
 
 
@@ -166,10 +166,10 @@ class Task:
     definition: TaskDefinition
     created: datetime
     request: Mapping[str, Any]
-    service: str | None = None  # the name of the service that started it
-    digest: str | None = None  # of the image, once it is pulled
+    service: str | None = None  # the name of the service that started the task
+    digest: str | None = None  # the image's digest, once the image is pulled
     status: str = "PROVISIONING"
-    stopping: tuple[str, str] | None = None  # code and reason, once it is to stop
+    stopping: tuple[str, str] | None = None  # code and reason, once the task must stop
     exit_code: int | None = None
     started: datetime | None = None
     stopped: datetime | None = None
@@ -190,20 +190,20 @@ class Task:
 
     @property
     def security_groups(self) -> list[str]:
-        """Those of its address in the VPC."""
+        """The security groups of the task's address in the VPC."""
         network = self.request.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
         groups: list[str] = network.get("securityGroups", [])
         return groups
 
     @property
     def override(self) -> Mapping[str, Any]:
-        """RunTask's changes to the container."""
+        """The changes to the container in RunTask's request."""
         overrides = self.request.get("overrides", {}).get("containerOverrides", [])
         name = self.definition.container["name"]
         return next((each for each in overrides if each.get("name") == name), {})
 
     def stop(self, code: str, reason: str) -> None:
-        """Record why the task is to stop; the first reason counts."""
+        """Record why the task must stop. Only the first reason counts."""
         self.stopping = self.stopping or (code, reason)
 
     def description(self, *, tags: bool = False) -> dict[str, Any]:

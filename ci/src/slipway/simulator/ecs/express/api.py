@@ -40,8 +40,8 @@ from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")  # [M]
-_MOST_DEPLOYMENTS = 20  # of one description, and of a page by default [M]
-_PRINCIPAL = "ecs.amazonaws.com"  # assumes the infrastructure role [G]
+_MOST_DEPLOYMENTS = 20  # in one description, and on a page by default [M]
+_PRINCIPAL = "ecs.amazonaws.com"  # the principal that assumes the infrastructure role [G]
 _HISTORY = timedelta(days=90)  # [G]
 
 
@@ -60,7 +60,7 @@ class Express:
         self.readings = Readings()
         self.resources = Resources(platform=platform, readings=self.readings, network=Network(platform.resources))
         self.services: dict[str, Service] = {}
-        self._creating = anyio.Lock()  # a name is looked up and taken in one step
+        self._creating = anyio.Lock()  # a name is checked and taken in one step
         self.operations: Operations = operations_of(self)
 
     async def create_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -102,7 +102,10 @@ class Express:
         return service
 
     async def update_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Start a deployment, which stops the one under way, unless nothing changes; the answer names its revision, not the deployment [M]."""
+        """Start a deployment, unless nothing changes.
+
+        It stops the one in progress. The answer names the service revision, not the deployment [M].
+        """
         service = self._permitted("UpdateExpressGatewayService", request["serviceArn"], call)
         definition = self._definition(request)
         newest = service.revisions[-1]
@@ -128,7 +131,7 @@ class Express:
         return {"service": service.description(tags="TAGS" in request.get("include", []))}
 
     async def delete_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Drain the service; its deployments are gone at once [G]."""
+        """Drain the service. Its deployments disappear at once [G]."""
         service = self._permitted("DeleteExpressGatewayService", request["serviceArn"], call)
         service.deleted = service.updated = call.now
         for deployment in service.deployments:
@@ -137,10 +140,10 @@ class Express:
         return {"service": service.description(tags=True)}
 
     async def list_service_deployments(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """List deployments, the newest first †."""
+        """List the deployments, the newest first †."""
         service = self._permitted("ListServiceDeployments", self._arn(request["service"], request, call), call)
         period = request.get("createdAt", {})
-        after, before = (period.get(key) for key in ("after", "before"))  # numbers in JSON
+        after, before = (period.get(key) for key in ("after", "before"))  # JSON contains these as numbers
         wanted = request.get("status")
         found = [
             deployment.brief(service)
@@ -172,7 +175,7 @@ class Express:
         return {"serviceRevisions": found, "failures": _missing(arns, known)}
 
     async def stop_service_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Roll a deployment back; without effect on one that is being stopped or rolled back [G]."""
+        """Roll a deployment back. This has no effect on one that is already being stopped or rolled back [G]."""
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
             raise AwsError("InvalidParameterException", "Invalid stop type. Valid values are ROLLBACK.")  # [M], words †
         arn = request["serviceDeploymentArn"]
@@ -224,7 +227,7 @@ class Express:
         return {"tags": as_tags(self._tags(request["resourceArn"], call))}
 
     def _deploy(self, service: Service, target: Revision, call: Call) -> None:
-        """Begin a deployment with as many tasks as now, and stop the one under way."""
+        """Begin a deployment with the present number of tasks, and stop the one in progress."""
         service.scaling.limit(target.configuration["scalingTarget"])
         place = f"arn:aws:ecs:{service.place}:service-deployment/{service.path}"
         deployment = Deployment(
@@ -253,7 +256,7 @@ class Express:
         self._platform.tasks.start_soon(rollout.run)
 
     def _fleet(self, service: Service, deployment: Deployment) -> Fleet:
-        """Start the tasks of a deployment's revision."""
+        """Start the tasks of a deployment's service revision."""
         revision = deployment.target
 
         def begin() -> Task:
@@ -287,7 +290,7 @@ class Express:
         return fleet
 
     def active_in(self, cluster: str) -> int:
-        """Return how many services of a cluster are not deleted."""
+        """Return how many services of a cluster exist."""
         return sum(each.path.partition("/")[0] == cluster and not each.inactive for each in self.services.values())
 
     def _has_place(self, definition: TaskDefinition) -> bool:
@@ -296,7 +299,7 @@ class Express:
         return sum(map(_vcpus, [*alive, definition])) <= self._platform.quotas.vcpus
 
     async def _scale(self, service: Service) -> None:
-        """Let the policy follow its metric, and the tasks the policy, until the service is deleted."""
+        """Let the policy follow its metric, and the number of tasks follow the policy, until the service is deleted."""
         while not service.deleted:
             await self._platform.clock.idle(PERIOD)
             if (stable := service.stable) and stable.fleet:
@@ -306,13 +309,13 @@ class Express:
                     fleet.scale(service.scaling.desired)
 
     def _metric(self, service: Service, stable: Revision, now: datetime) -> float | None:
-        """Return the value of the policy's metric in the last whole minute; None when there is none."""
+        """Return the value of the policy's metric in the last whole minute; None when it has none."""
         if service.scaling.metric == "REQUEST_COUNT_PER_TARGET":
             return service.gateway.requests(now - timedelta(seconds=PERIOD)) / max(stable.running, 1)
         return None if service.load is None else service.load / max(stable.running, 1)
 
     async def _drain(self, service: Service) -> None:
-        """Stop a deleted service's tasks after their last answers, then remove its resources."""
+        """Stop a deleted service's tasks after their last answers. Then remove its resources."""
         gateway = service.gateway
         gateway.weigh({})
         with self._platform.clock.held():
@@ -330,7 +333,7 @@ class Express:
     def _revise(
         self, service: Service, configuration: Configuration, definition: TaskDefinition | None, call: Call
     ) -> Revision:
-        """Make a revision with its task definition."""
+        """Make a service revision with its task definition."""
         gateway = service.gateway
         family = service.path.replace("/", "-")  # [F]
         request = definition_of(configuration, family, gateway.log_group, call.region)
@@ -350,7 +353,7 @@ class Express:
     def _is_live(
         self, service: Service, newest: Revision, wanted: Configuration, definition: TaskDefinition | None
     ) -> bool:
-        """Return whether the newest revision is the wanted one and is, or will be, the active one."""
+        """Return whether the newest service revision has the wanted configuration and is, or will be, the active one."""
         same = newest.configuration == wanted and definition in (None, newest.definition)
         current = service.current
         return same and newest is (current.target if current else service.stable)
@@ -364,7 +367,7 @@ class Express:
         return definition
 
     def _check_infrastructure_role(self, role: str, call: Call) -> None:
-        """Raise AwsError for a role that ECS may not assume; a young one gets both of the errors that users quote."""
+        """Raise AwsError for a role that ECS may not assume. A new role gets both errors that users quote."""
         iam = self._platform.iam
         if iam.may_assume(role, _PRINCIPAL, call.now):
             return
@@ -375,7 +378,7 @@ class Express:
         raise AwsError("AccessDeniedException", "Cannot assume role")  # [F]
 
     def _history(self, service: Service, call: Call) -> list[Deployment]:
-        """The deployments that the API still shows: 90 days of those of a service that is not deleted [G]."""
+        """Return the deployments that the API still shows: those of the last 90 days, while the service exists [G]."""
         return [each for each in service.deployments if not service.deleted and call.now - each.created < _HISTORY]
 
     def _permitted(self, operation: str, arn: str, call: Call) -> Service:

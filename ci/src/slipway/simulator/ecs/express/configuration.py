@@ -1,6 +1,6 @@
 """The configuration of a service revision in the API's terms: its defaults, its changes, and its task definition.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,21 @@ _DEFAULTS: Configuration = {  # [M]
 _SCALING = {"minTaskCount": 1, "maxTaskCount": 20, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
 _ROLES = ("executionRoleArn", "taskRoleArn")
 _CHANGEABLE = (*_DEFAULTS, *_ROLES, "primaryContainer", "networkConfiguration")
-# The members that a request may not have beside a task definition [M].
+# The fields that a request with a task definition must not have [M].
 _OF_A_DEFINITION = ("primaryContainer", "cpu", "memory", "cpuArchitecture", *_ROLES)
 STREAM_PREFIX = "ecs"  # [M]
 
 
 def created(request: Mapping[str, Any], definition: TaskDefinition | None, subnets: list[str]) -> Configuration:
-    """Build the configuration of a creation; `subnets` are the ones without networkConfiguration."""
+    """Return the configuration for a creation. `subnets` are those for a request without networkConfiguration."""
     return updated({**_DEFAULTS, "networkConfiguration": {"subnets": subnets}}, request, definition)
 
 
 def updated(current: Configuration, request: Mapping[str, Any], definition: TaskDefinition | None) -> Configuration:
-    """Build the configuration after a change: members that the request leaves out are inherited, each as a whole †."""
+    """Return the configuration after a change.
+
+    Fields that the request leaves out keep their values, each as a whole †.
+    """
     if definition and (named := sorted(set(_OF_A_DEFINITION) & request.keys())):
         message = f"You can't specify {', '.join(named)} when you provide a task definition ARN."  # †
         raise AwsError("InvalidParameterException", message)
@@ -54,7 +57,7 @@ def updated(current: Configuration, request: Mapping[str, Any], definition: Task
 
 
 def _normal(container: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in defaults; variables and secrets are read back sorted by name [F]."""
+    """Return a container with defaults. Variables and secrets are returned sorted by name [F]."""
     by_name = {
         member: sorted(container.get(member, []), key=lambda pair: pair.get("name", ""))
         for member in ("environment", "secrets")
@@ -63,7 +66,7 @@ def _normal(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _defined(definition: TaskDefinition) -> dict[str, Any]:
-    """Return the members that a given task definition decides."""
+    """Return the fields that a given task definition determines."""
     container = definition.container
     ports = container.get("portMappings", [])
     if container["name"] != CONTAINER or len(ports) != 1:
@@ -81,7 +84,7 @@ def _defined(definition: TaskDefinition) -> dict[str, Any]:
 
 
 def definition_of(configuration: Configuration, family: str, log_group: str, region: str) -> dict[str, Any]:
-    """Build the request that registers the revision's task definition."""
+    """Return the request that registers the revision's task definition."""
     container = configuration["primaryContainer"]
     logs = container.get("awsLogsConfiguration", {})
     options = {

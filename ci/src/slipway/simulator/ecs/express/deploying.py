@@ -1,4 +1,4 @@
-"""A deployment under way: it goes through its steps on the platform's clock until it is done or interrupted."""
+"""A deployment in progress. It goes through its steps on the platform's clock until it ends or is interrupted."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,20 +25,20 @@ _NO_CANDIDATE = "No rollback candidate was found to run the rollback."  # [F]
 
 @dataclass(kw_only=True)
 class Rollout:
-    """A deployment under way."""
+    """A deployment in progress."""
 
     platform: Platform
     readings: Readings
     service: Service
     deployment: Deployment
-    before: "Rollout | None"  # it waits for this one to end †
+    before: "Rollout | None"  # it waits until this one has ended †
     begin_fleet: Callable[[Service, Deployment], Fleet]
     ended: anyio.Event = field(default_factory=anyio.Event)
     _cause: Signal | None = None
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def run(self) -> None:
-        """Deploy; an interruption leads to a stop, a rollback or an end at once."""
+        """Deploy. An interruption leads to a stop, to a rollback, or directly to the end."""
         work: Callable[[], Awaitable[None]] | None = self._advance
         while work:
             with self._scope:
@@ -49,7 +49,7 @@ class Rollout:
         self.ended.set()
 
     def interrupt(self, signal: Signal) -> None:
-        """Interrupt with a signal, unless it has no effect in this state."""
+        """Interrupt the deployment with a signal, unless the signal has no effect in this state."""
         if self._receive(signal):
             self._cause = signal
             self._scope.cancel()
@@ -98,7 +98,7 @@ class Rollout:
         await (self._watched(step.seconds) if step.watched else self.platform.clock.sleep(step.seconds))
 
     async def _scale_up(self) -> None:
-        """Start the revision's tasks and wait until one is healthy; the circuit breaker counts failed starts."""
+        """Start the revision's tasks, and wait until one is healthy. The circuit breaker counts failed starts."""
         balancer = self.service.gateway.balancer
         if balancer.state == "provisioning":
             await self.platform.clock.sleep(self.service.pace.provision)
@@ -113,7 +113,7 @@ class Rollout:
                 await anyio.lowlevel.checkpoint()
 
     async def _watched(self, seconds: float) -> None:
-        """Wait, and let the alarm interrupt at the end of each of its periods."""
+        """Wait. The alarm may interrupt at the end of each of its periods."""
         clock, deployment = self.platform.clock, self.deployment
         end = clock.now() + timedelta(seconds=seconds)
         while (now := clock.now()) < end:
@@ -136,7 +136,7 @@ class Rollout:
         self.service.tell(self.platform.clock.now(), "has reached a steady state.")
 
     async def _stop(self) -> None:
-        """Give the traffic back and stop the new revision: a newer deployment waits."""
+        """Give the traffic back and stop the new revision, because a newer deployment waits."""
         self.deployment.reason = _SUPERSEDED
         await self._give_back()
         await self.platform.clock.sleep(self.service.pace.stop)

@@ -1,4 +1,7 @@
-"""The tasks of a revision: as many as are desired, each replaced when it ends or becomes unhealthy."""
+"""The tasks of a service revision.
+
+As many run as are desired, and each is replaced when it ends or becomes unhealthy.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -21,29 +24,32 @@ METRICS = {
     "AVERAGE_MEMORY": "ECSServiceAverageMemoryUtilization",
     "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",
 }
-_OUT, _IN = 3, 15  # minutes [G]
-_LOW = 0.9  # of the target, below which it scales in [G]
+_OUT, _IN = 3, 15  # minutes until it scales out or in [G]
+_LOW = 0.9  # share of the target below which it scales in [G]
 
 
 @dataclass(kw_only=True)
 class Scaling:
-    """The scalable target of a service, and the policy that changes its desired tasks."""
+    """The scalable target of a service, and the policy that changes the number of desired tasks."""
 
     least: int = 1
     most: int = 1
     desired: int = 1
     metric: str = "AVERAGE_CPU"
     target: float = 60
-    _seen: list[float] = field(default_factory=list)  # the metric of the last minutes, the newest last
+    _seen: list[float] = field(default_factory=list)  # the metric's values of the last minutes, the newest last
 
     def limit(self, wanted: Mapping[str, Any]) -> None:
-        """Take over the scaling target of a revision; desired tasks beyond its limits change with them [G]."""
+        """Apply the scaling target of a revision.
+
+        If the number of desired tasks exceeds its limits, it changes to the limit [G].
+        """
         self.metric, self.target = wanted["autoScalingMetric"], wanted["autoScalingTargetValue"]
         self.least, self.most = wanted["minTaskCount"], wanted["maxTaskCount"]
         self.desired = min(max(self.desired, self.least), self.most)
 
     def follow(self, value: float | None, *, deploys: bool) -> None:
-        """Apply a minute's value of the metric; None when it has none."""
+        """Apply one minute's value of the metric, or None when there is no value."""
         self._seen = [*self._seen[-_IN + 1 :], value] if value is not None else []
         out, low = self._seen[-_OUT:], self._seen[-_IN:]
         if len(out) == _OUT and min(out) > self.target:
@@ -56,7 +62,8 @@ class Scaling:
         self._seen = self._seen if before == self.desired else []
 
 
-_PATIENCE = 10  # failed starts after which retries wait for other work: virtual time would never end
+# after this many failed starts, retries wait for other work, because virtual time would otherwise never end
+_PATIENCE = 10
 _RETRY_SECONDS = 5.0
 _NO_PLACE_SECONDS = 60.0
 _NO_PLACE = (  # [F]
@@ -66,21 +73,21 @@ _NO_PLACE = (  # [F]
 
 @dataclass(kw_only=True)
 class Fleet:
-    """The tasks of a revision; `changed` is set at every start that succeeds or fails."""
+    """The tasks of a service revision. `changed` is set at every start that succeeds or fails."""
 
     platform: Platform
     pace: Pace
     gateway: Gateway
     group: str  # the ARN of the revision's target group
     port: int
-    begin: Callable[[], Task]  # makes a task
-    has_place: Callable[[], bool]  # whether the account's quota allows another one
+    begin: Callable[[], Task]  # creates a task
+    has_place: Callable[[], bool]  # returns whether the account's quota allows another task
     tell: Callable[[datetime, str], None]  # adds an event of the service
     failures: int = 0
-    healthy: bool = False  # once all desired tasks were, at the same time
+    healthy: bool = False  # whether all desired tasks have been healthy at the same time
     running: int = 0
     changed: anyio.Event = field(default_factory=anyio.Event)
-    _healthy: int = 0  # tasks
+    _healthy: int = 0  # the number of healthy tasks
     _places: list[anyio.CancelScope] = field(default_factory=list)  # one for each desired task
 
     @property
@@ -88,7 +95,7 @@ class Fleet:
         return len(self._places)
 
     def scale(self, desired: int) -> None:
-        """Start tasks until so many are desired, or stop the newest ones."""
+        """Start or stop tasks until `desired` are running. The newest ones are stopped first."""
         while len(self._places) < desired:
             self._places.append(anyio.CancelScope())
             self.platform.tasks.start_soon(self._keep, self._places[-1])
@@ -96,7 +103,7 @@ class Fleet:
             self._places.pop().cancel()
 
     async def _keep(self, place: anyio.CancelScope) -> None:
-        """Keep a task running until its place is taken away."""
+        """Keep a task running until its place is removed."""
         with place:
             while True:
                 while not self.has_place():
@@ -129,7 +136,7 @@ class Fleet:
             task.stop(*why)
 
     async def _checked(self, run: TaskRun, target: Target, since: datetime) -> tuple[str, str]:
-        """Check a task's health until it ends, or until it must be stopped; return the code and the reason."""
+        """Check a task's health until it ends or must be stopped. Return the code and the reason."""
         group, clock, was_healthy = self.gateway.group(self.group), self.platform.clock, False
         group.targets[target.address] = target
         self._tell(f"registered 1 targets in (target-group {group.arn})")

@@ -1,4 +1,4 @@
-"""The way to a service: its target groups, its rule, its public address, and the alarm on its answers."""
+"""The traffic of a service: its target groups, its rule, its public address, and the alarm on its answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,23 +20,24 @@ METRICS = {
 
 @dataclass(kw_only=True)
 class Gateway:
-    """A service's share of a load balancer; a new revision takes the target group that is not in use."""
+    """A service's share of a load balancer. A new revision gets the target group that is not in use."""
 
     balancer: LoadBalancer
     rule: Rule
     groups: tuple[TargetGroup, TargetGroup]
-    security_group: str  # of the tasks
+    security_group: str  # the security group of the tasks
     log_group: str
     certificate: str
     alarm: Alarm
     now: Callable[[], datetime]
-    client_errors: Callable[[], int]  # the fewest client errors in a period that count
+    client_errors: Callable[[], int]  # returns the smallest number of client errors in a period that counts
     counted: Mapping[str, Callable[[int], None]]  # counts an answer of each group by its status
-    unanswered: Callable[[], None]  # counts an error of the load balancer's own
-    admits: Callable[[int, int], bool]  # whether the load balancer lets in the client of a connection between two ports
-    forced: bool = False  # the alarm is on, whatever the answers are
+    unanswered: Callable[[], None]  # counts an error of the load balancer itself
+    # returns whether the load balancer admits the client of a connection between two ports
+    admits: Callable[[int, int], bool]
+    forced: bool = False  # whether the alarm is on regardless of the answers
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
-    asked: dict[str, tuple[str, int]]  # by group: the path and port that a revision asked for last
+    asked: dict[str, tuple[str, int]]  # the path and port that a revision requested last, by group
     front: Front = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,22 +55,25 @@ class Gateway:
         return self.rule.weights[group]
 
     def other(self, group: str | None) -> TargetGroup:
-        """Return the target group that a new revision takes beside one in `group`."""
+        """Return the target group for a new revision beside one in `group`."""
         return self.groups[0] if group != self.groups[0].arn else self.groups[1]
 
     def prepare(self, group: TargetGroup, path: str, port: int) -> None:
-        """Set path and port of a target group's health check, if the revision asks for others than the last one; a change by hand stays otherwise [G]."""
+        """Set path and port of a target group's health check, if the revision requests other ones than the previous.
+
+        Otherwise a manual change stays [G].
+        """
         if self.asked[group.arn] != (path, port):
             group.path, group.check_port = path, str(port)
         self.asked[group.arn] = (path, port)
 
     def weigh(self, weights: Mapping[str, int]) -> None:
-        """Set the weights of the target groups; those that are not named get none."""
+        """Set the weights of the target groups. Groups that are not named get no traffic."""
         self.rule.weights = {group.arn: weights.get(group.arn, 0) for group in self.groups}
         self.refresh()
 
     def refresh(self) -> None:
-        """Divide the traffic among targets; a group with a weight and without targets answers 503 [F]."""
+        """Divide the traffic among targets. A group with a weight but without targets answers 503 [F]."""
         shares: dict[str, float] = {}
         for group in self.groups:
             routed = group.routed or [""]
@@ -77,7 +81,7 @@ class Gateway:
         self.front.split(shares)
 
     def evaluate(self, since: datetime) -> bool:
-        """Let the alarm look at the whole periods since its deployment began; return whether it is on."""
+        """Evaluate the alarm for the whole periods since its deployment began. Return whether it is on."""
         now = self.now()
         last = _period(now) - 1
         percents = [
@@ -93,12 +97,12 @@ class Gateway:
         return False
 
     def errors_since(self, since: datetime, group: str) -> int:
-        """Return how many answers of a target group were 500 or more, since the beginning of the period that contains a time."""
+        """Return how many answers of a target group were 500 or more since the begin of the period that contains `since`."""
         counts = (counted.get(group) for period, counted in self.counts.items() if period >= _period(since))
         return sum(count.server_errors for count in counts if count)
 
     def requests(self, at: datetime) -> int:
-        """Return how many requests the targets answered in the period that contains a time."""
+        """Return how many requests the targets answered in the period that contains `at`."""
         return sum(count.total for count in self.counts.get(_period(at), {}).values())
 
     def _count(self, upstream: str, status: int) -> None:
@@ -125,7 +129,7 @@ def metric_dimensions(balancer: LoadBalancer, group: TargetGroup) -> dict[str, s
 
 
 def alarm_metrics(balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup]) -> list[dict[str, Any]]:
-    """Build the alarm's metrics and expressions: the larger error rate of both target groups [F]."""
+    """Return the alarm's metrics and expressions: the larger error rate of both target groups [F]."""
     queries: list[dict[str, Any]] = []
     for index, group in enumerate(groups):
         found = metric_dimensions(balancer, group)

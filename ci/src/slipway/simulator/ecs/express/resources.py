@@ -1,6 +1,6 @@
-"""The AWS resources that Express Mode makes for a service, and the API's description of them.
+"""The AWS resources that Express Mode creates for a service, in the API's form.
 
-Their names follow reports of users ([F], see simulator/README.md).
+Their names follow users' reports ([F], see simulator/README.md).
 """
 
 import secrets
@@ -19,12 +19,12 @@ from slipway.simulator.ecs.express.service import Readings, Revision, Service
 from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
-_MOST_RULES = 25  # services of one load balancer [G]
+_MOST_RULES = 25  # services on one load balancer [G]
 
 
 @dataclass(kw_only=True)
 class Resources:
-    """The resources of all services, beside the network that the account has."""
+    """The resources of all services, in the account's networks."""
 
     platform: Platform
     readings: Readings
@@ -33,9 +33,9 @@ class Resources:
     alarms: Alarms = field(default_factory=Alarms)
 
     def gateway(self, path: str, configuration: Configuration, call: Call) -> Gateway:
-        """Make a service's target groups, rule and alarm; `path` is its cluster and name.
+        """Create a service's target groups, rule and alarm. `path` is its cluster and name.
 
-        Raises AwsError for subnets of one zone.
+        Raise AwsError for subnets in a single zone.
         """
         balancer = self._balancer(configuration, call)
         port = configuration["primaryContainer"]["containerPort"]
@@ -71,7 +71,10 @@ class Resources:
         )
 
     def _is_let_in(self, balancer: LoadBalancer, client: int, server: int) -> bool:
-        """Return whether a task may reach an internal load balancer; a range lets in every task with groups, so of a VPC †."""
+        """Return whether a task may reach an internal load balancer.
+
+        A rule with an address range admits every task with security groups, as in a VPC †.
+        """
         if not self.platform.peers.can_follow:
             return True
         groups = self.platform.peers.groups_of(client, server)
@@ -83,7 +86,7 @@ class Resources:
         return counting(self.platform.metrics, self.platform.clock.now, NAMESPACE, [*METRICS.values()], dimensions)
 
     def remove(self, gateway: Gateway) -> None:
-        """Remove a service's resources; the load balancer goes with its last rule."""
+        """Remove a service's resources. The load balancer is removed with its last rule."""
         del gateway.balancer.rules[gateway.rule.arn]
         for group in gateway.groups:
             del self.balancing.groups[group.arn]
@@ -106,12 +109,15 @@ class Resources:
         return self.alarms.alarms[name]
 
     def _balancer(self, configuration: Configuration, call: Call) -> LoadBalancer:
-        """Find the load balancer that the services of a VPC share, or make one; the first service decides its zones [G]."""
+        """Return the load balancer that the services of a VPC share; create it if there is none.
+
+        The first service determines its zones [G].
+        """
         subnets = self.network.at(configuration["networkConfiguration"]["subnets"], "InvalidParameterException")
         if len({subnet.zone for subnet in subnets}) < 2:
             message = "At least two subnets in two different Availability Zones must be specified"  # [F] of load balancing, here †
             raise AwsError("InvalidParameterException", message)
-        public, vpc = all(subnet.public for subnet in subnets), subnets[0].vpc  # mixed ones count as private †
+        public, vpc = all(subnet.public for subnet in subnets), subnets[0].vpc  # mixed subnets count as private †
         for balancer in self.balancing.balancers.values():
             if balancer.public is public and balancer.vpc == vpc and len(balancer.rules) < _MOST_RULES:
                 return balancer
@@ -168,7 +174,7 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
 
 
 def _ingress(service: Service, revision: Revision, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the API's ManagedIngressPath: the load balancer, and this service's share of it."""
+    """Return the API's ManagedIngressPath: the load balancer and this service's share of it."""
     gateway, balancer = service.gateway, service.gateway.balancer
     creating = {**state, "status": "PROVISIONING"} if balancer.state == "provisioning" else state
     port = revision.configuration["primaryContainer"]["containerPort"]

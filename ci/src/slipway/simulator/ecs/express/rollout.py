@@ -1,6 +1,6 @@
-"""The course of a deployment as data: its states, its stages, and what ends it early.
+"""The course of a deployment as data: its states, its stages, and the events that end it early.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 import math
@@ -25,7 +25,7 @@ class Signal(Enum):
     DELETED = "the service is deleted"
 
 
-# The transitions [G]; a signal that a state does not list has no effect.
+# The transitions [G]. A signal that a state does not list has no effect.
 TRANSITIONS: Mapping[str, Mapping[Signal, str]] = {
     "PENDING": {
         Signal.BEGINS: "IN_PROGRESS",
@@ -43,7 +43,7 @@ TRANSITIONS: Mapping[str, Mapping[Signal, str]] = {
     },
     "STOP_REQUESTED": {Signal.STOPS: "STOPPED", Signal.DELETED: "STOPPED"},
     "ROLLBACK_REQUESTED": {
-        Signal.SUCCEEDS: "SUCCESSFUL",  # it was about to end
+        Signal.SUCCEEDS: "SUCCESSFUL",  # the deployment was about to end
         Signal.REVERTS: "ROLLBACK_IN_PROGRESS",
         Signal.DELETED: "STOPPED",
     },
@@ -65,29 +65,30 @@ class Pace:
     """Express Mode's durations, in seconds of the platform's own time."""
 
     pending: float = 5  # †
-    provision: float = 150  # load balancer and certificate of a first service: 2 to 5 minutes with its task [F]
+    # for load balancer and certificate of a first service: 2 to 5 minutes together with its task [F]
+    provision: float = 150
     canary: float = 180  # [G]
     bake: float = 180  # [G]
     clean_up: float = 60  # 30 to 120 †
     stop: float = 5  # †
     roll_back: float = 30  # †
-    grace: float = 300  # health checks that fail after a start do not count [G]
+    grace: float = 300  # health checks that fail in this time after a start do not count [G]
     drain: float = 60  # from DRAINING to INACTIVE †
-    forget: float = 3600  # until an INACTIVE service is not described any more †
+    forget: float = 3600  # until an INACTIVE service is no longer described †
 
 
 @dataclass(frozen=True)
 class Step:
-    """A part of a deployment: its stage, the new revision's share of the traffic in percent, its duration."""
+    """A part of a deployment: its stage, the new revision's share of the traffic in percent, and its duration."""
 
     stage: str
     share: int
     seconds: float = 0
-    watched: bool = False  # by the alarm
+    watched: bool = False  # whether the alarm can end the step
 
 
 def steps(pace: Pace, *, creates: bool, reconciles: bool) -> Iterator[Step]:
-    """Yield the steps in order; SCALE_UP ends when the new revision is healthy. A first deployment has no canary †."""
+    """Yield the steps in order. SCALE_UP ends when the new revision is healthy. A first deployment has no canary †."""
     if reconciles:
         yield Step("RECONCILE_SERVICE", 0)
     yield from (Step(stage, 0) for stage in ("PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP"))
@@ -120,16 +121,16 @@ class Count:
         self.server_errors += status >= 500
 
     def percent(self, floor: int) -> float:
-        """Return the share of errors; fewer client errors than `floor` do not count [F]."""
+        """Return the share of errors. Fewer client errors than `floor` do not count [F]."""
         clients = self.client_errors if self.client_errors >= floor else 0
         return 100 * (clients + self.server_errors) / (self.total or 1)
 
 
 def goes_off(percents: Sequence[float]) -> bool:
-    """Return whether an alarm goes off with these datapoints, the newest last."""
+    """Return whether an alarm fires for these datapoints, of which the newest is last."""
     return sum(percent > THRESHOLD for percent in percents[-EVALUATED:]) >= BREACHING
 
 
 def breaker_threshold(desired: int) -> int:
-    """Return how many failed starts trip the circuit breaker: half of the desired tasks, 3 to 200 [M]."""
+    """Return how many failed starts trigger the circuit breaker: half of the desired tasks, but 3 to 200 [M]."""
     return min(max(math.ceil(desired / 2), 3), 200)

@@ -1,6 +1,6 @@
-"""A service, its revisions and deployments between two calls, and what each state permits.
+"""A service with its revisions and deployments as they are between two calls, and the calls that each state allows.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [M] API model, [G] developer guide, [F] field reports, † unverified.
 """
 
 import secrets
@@ -20,18 +20,18 @@ from slipway.simulator.ecs.task import TaskDefinition
 
 @dataclass(kw_only=True)
 class Readings:
-    """The behaviours that only an account can decide; each default is the better documented one."""
+    """Behaviours about which only a real account can decide. Each default is the better documented one."""
 
-    # The error for a service that does not exist, this one or InvalidParameterException.
+    # The error for a service that does not exist. The alternative is InvalidParameterException.
     absent: str = "ResourceNotFoundException"
     same_deploys: bool = False  # whether an update without a change starts a deployment
-    breaker: bool = True  # whether the circuit breaker also guards a canary [F]; its model excludes that [M]
-    creation_reverts: bool = True  # a failed creation is ROLLBACK_FAILED [F]; otherwise it stays IN_PROGRESS
-    client_errors: int = 5  # the alarm ignores fewer 4xx answers in a minute [F]; by the guide it counts every one
+    breaker: bool = True  # whether the circuit breaker also guards a canary [F]; the API model excludes this [M]
+    creation_reverts: bool = True  # whether a failed creation is ROLLBACK_FAILED [F]; otherwise it stays IN_PROGRESS
+    client_errors: int = 5  # the alarm ignores fewer 4xx answers in a minute [F]; by the guide it counts all
 
 
 class ServiceState(Enum):
-    """The state of a service that decides what a call does."""
+    """The state of a service, which determines the reaction to a call."""
 
     ABSENT = "absent"
     IDLE = "ACTIVE, idle"
@@ -46,7 +46,7 @@ _DRAINING = ("ServiceNotActiveException", "Service is in DRAINING status")  # [F
 _INACTIVE = ("ServiceNotActiveException", "Cannot perform this operation on a service in INACTIVE status")  # [F]
 _TAKEN = ("InvalidParameterException", "Creation of service was not idempotent.")  # [F] of CreateService, here †
 _LEAVING = ("InvalidParameterException", "Unable to Start a service that is still Draining.")  # [F]
-# The error of each call in the order of ServiceState; None: the call is performed.
+# The error of each call, in the order of ServiceState. With None the call is performed.
 CALLS: Mapping[str, tuple[tuple[str, str] | None, ...]] = {
     "CreateExpressGatewayService": (None, _TAKEN, _TAKEN, _LEAVING, None),
     "UpdateExpressGatewayService": (_NOT_FOUND, None, None, _DRAINING, _INACTIVE),
@@ -66,15 +66,15 @@ def permit(call: str, state: ServiceState, readings: Readings) -> None:
 
 @dataclass(kw_only=True)
 class Revision:
-    """A revision of a service: a configuration that never changes."""
+    """A service revision: a configuration that never changes."""
 
     arn: str
     configuration: Configuration
     definition: TaskDefinition
-    digest: str | None  # that its image had when it was created
+    digest: str | None  # the digest of the image at the revision's creation
     created: datetime
-    group: str  # the ARN of its target group
-    fleet: Fleet | None = None  # its tasks, from its first deployment until it is retired
+    group: str  # the ARN of the revision's target group
+    fleet: Fleet | None = None  # the revision's tasks, from its first deployment until it is retired
 
     @property
     def desired(self) -> int:
@@ -85,13 +85,13 @@ class Revision:
         return self.fleet.running if self.fleet else 0
 
     def retire(self) -> None:
-        """Stop its tasks."""
+        """Stop the revision's tasks."""
         fleet, self.fleet = self.fleet, None
         if fleet:
             fleet.scale(0)
 
     def description(self, service: "Service") -> dict[str, Any]:
-        """Return the API's ExpressGatewayServiceConfiguration; the managed security group is among the others [F]."""
+        """Return the API's ExpressGatewayServiceConfiguration. The managed security group is among the others [F]."""
         network = self.configuration["networkConfiguration"]
         groups = [*network["securityGroups"], service.gateway.security_group]
         return {
@@ -110,7 +110,7 @@ class Deployment:
 
     arn: str
     target: Revision
-    source: Revision | None  # None: the service's first one
+    source: Revision | None  # None for the service's first deployment
     created: datetime
     updated: datetime
     desired: int
@@ -120,8 +120,8 @@ class Deployment:
     started: datetime | None = None
     finished: datetime | None = None
     stopped: datetime | None = None
-    rollback: tuple[str, datetime] | None = None  # why and when
-    triggered: bool = False  # by the alarm
+    rollback: tuple[str, datetime] | None = None  # the reason and the beginning of the rollback
+    triggered: bool = False  # whether the alarm has fired
     failures: int = 0  # failed starts of tasks
 
     @property
@@ -133,7 +133,7 @@ class Deployment:
         return self.status in ENDED
 
     def receive(self, signal: Signal, now: datetime) -> bool:
-        """Apply a signal; False when it has no effect in this state."""
+        """Apply a signal. Return False when it has no effect in this state."""
         status = TRANSITIONS[self.status].get(signal)
         if status is None:
             return False
@@ -196,11 +196,11 @@ class Deployment:
 
 @dataclass(kw_only=True)
 class Service:
-    """A service; its name becomes free when it is INACTIVE."""
+    """A service. Its name becomes free when it is INACTIVE."""
 
     name: str
     arn: str
-    cluster: str  # its ARN
+    cluster: str  # the cluster's ARN
     infrastructure_role: str
     created: datetime
     gateway: Gateway
@@ -213,17 +213,18 @@ class Service:
     revisions: list[Revision] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)  # the newest last
     events: list[tuple[str, datetime, str]] = field(default_factory=list)  # id, time, message
-    load: float | None = None  # percent of one task's processor or memory that its work takes, when a script says so
-    failing: set[str] = field(default_factory=set)  # ROLLBACK, when a script lets it fail
+    # the share of one task's processor or memory that the service's work takes, in percent, if a script sets it
+    load: float | None = None
+    failing: set[str] = field(default_factory=set)  # contains ROLLBACK when a script makes rollbacks fail
 
     @property
     def place(self) -> str:
-        """The middle of its ARNs: region and account."""
+        """The middle part of the service's ARNs: region and account."""
         return ":".join(self.arn.split(":")[3:5])
 
     @property
     def path(self) -> str:
-        """Its cluster and name, as in ARNs."""
+        """The service's cluster and name, as in ARNs."""
         return self.arn.partition(":service/")[2]
 
     @property
@@ -236,13 +237,13 @@ class Service:
 
     @property
     def current(self) -> Deployment | None:
-        """The deployment that has not ended; the newest, if it waits for another one."""
+        """The deployment that has not ended. When one waits for another, this is the newest."""
         newest = self.deployments[-1] if self.deployments else None
         return newest if newest and not newest.ended and not self.deleted else None
 
     @property
     def stable(self) -> Revision | None:
-        """The revision that a failed deployment goes back to: that of the last successful one."""
+        """The revision to which a failed deployment returns: that of the last successful deployment."""
         good = (each.target for each in reversed(self.deployments) if each.status == "SUCCESSFUL")
         return next(good, None)
 
@@ -260,7 +261,7 @@ class Service:
         return ServiceState.DEPLOYING if self.current else ServiceState.IDLE
 
     def tell(self, now: datetime, message: str) -> None:
-        """Add a service event, in ECS's words [F]."""
+        """Add an event of the service in ECS's words [F]."""
         self.events.append((secrets.token_hex(16), now, f"(service {self.name}) {message}"))
 
     def summary(self, revision: Revision) -> dict[str, Any]:
@@ -308,7 +309,7 @@ class Service:
         }
 
     def described_as_ecs(self, *, tags: bool = False) -> dict[str, Any]:
-        """Return ECS's Service, which knows nothing of Express Mode but the manager of its resources."""
+        """Return ECS's Service. Of Express Mode it shows only that the service manages its resources."""
         current, shown = self.current, [revision for revision in self.active if not self.deleted]
         running = sum(revision.running for revision in shown)
         newest = self.deployments[-1] if self.deployments else None
@@ -351,7 +352,7 @@ class Service:
         }
 
     def _as_ecs_deployment(self, revision: Revision, newest: Deployment | None) -> dict[str, Any]:
-        """Return a Deployment; the rolloutState of a rollback that is done is COMPLETED [F]."""
+        """Return ECS's Deployment. The rolloutState of a finished rollback is COMPLETED [F]."""
         ours = next((each for each in reversed(self.deployments) if each.target is revision), None)
         is_primary = newest is not None and (revision is newest.target or len(self.active) == 1)
         going_on = is_primary and newest is not None and not newest.ended
