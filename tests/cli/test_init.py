@@ -48,8 +48,10 @@ def test_errors_in_revisions_that_only_an_old_tag_lacks_name_init_which_leaves_t
     more = "def downgrade():\n    op.execute(f'CREATE TABLE left_{revision} ()')\n"
     notes = "CREATE TABLE notes (id serial PRIMARY KEY)"
     old = service(tmp_path, notes, "CREATE TABLE x ()", "DROP TABLE x", more=more)
+    (old / "compose.yml").write_text("image: postgres:11\n")
     assert run(["gate", "--quick", "--quiet", "--source", str(old), "--python", sys.prefix]) == 1
     shown = capsys.readouterr().out
+    assert ": the gate supports 14 to 18, not 11, which compose.yml line 1 has\n" in shown
     assert "2 of 3 revisions, those that v1 lacks" in shown
     assert "; if v1 is older than production, `slipway init --yes --source" in shown
     report = tmp_path / "report"
@@ -98,6 +100,7 @@ def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path
     assert [line for line in shown if line.startswith("not covered: ")] == beginning
     assert beginning[0].startswith("not covered: 1 of 2 revisions was not executed: b (")
     assert shown[-3].startswith("not fully executed")
+    assert shown[-1].startswith("the files are written, but the gate did not pass, for the reason above; `slipway gate")
 
 
 def test_an_old_revision_that_this_postgres_was_not_built_for_gets_no_baseline_but_the_way_to_another_server(

@@ -138,7 +138,7 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
     if (major := survey.fact(Subject.POSTGRES)) and not _is_supported(major):
         yield (
             f"{major.place} has PostgreSQL {major.value}; the gate runs the revisions on another one, "
-            f"because it supports {min(MAJORS)} to {max(MAJORS)}"
+            f"because it supports {MAJORS[0]} to {MAJORS[-1]}"
         )
     if not any(".github/workflows/" in file.name for file in files):
         yield "the repository uses another CI: docs/how-to/ci.md of slipway has the lines for GitLab, and for any shell"

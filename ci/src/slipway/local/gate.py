@@ -26,7 +26,7 @@ from slipway.local.prove import (
 from slipway.local.services import calls_of
 from slipway.local.start import Place, gate_started, place_of
 from slipway.records.form import text_of
-from slipway.records.gate import Listing, Previous, Since
+from slipway.records.gate import MAJORS, Listing, Previous, Since
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
@@ -125,11 +125,13 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
         return
     from slipway.finder.database import origin_of_major
 
-    which = f"{wanted}, which {origin_of_major(at.tree)}"
-    if not at.server:
-        yield f"the revisions ran on PostgreSQL {ran_on}: this machine has no PostgreSQL {which}, or it lacks an extension"
+    ran, which = f"the revisions ran on PostgreSQL {ran_on}", f"{wanted}, which {origin_of_major(at.tree)}"
+    if not at.server and wanted not in MAJORS:
+        yield f"{ran}: the gate supports {MAJORS[0]} to {MAJORS[-1]}, not {which}"
+    elif not at.server:
+        yield f"{ran}: this machine has no PostgreSQL {which}, or it lacks an extension"
     elif at.migrations.postgres != Migrations().postgres:
-        yield f"the revisions ran on PostgreSQL {ran_on} of --database-url, not on {which}"
+        yield f"{ran} of --database-url, not on {which}"
 
 
 async def revisions(options: GateOptions) -> Listing:

@@ -87,11 +87,9 @@ def _next_step(adoption: Adoption) -> str:
         return "nothing was written: these obstacles come first"
     if not adoption.is_complete:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
-    files = (
-        "commit these files" if any(file.state is FileState.WRITTEN for file in adoption.files) else "nothing to change"
-    )
-    if adoption.passed is None:
-        return files
-    if not adoption.passed:
-        return f"{files}; the gate did not pass, for the reason above; `slipway gate` shows all details"
+    written = any(file.state is FileState.WRITTEN for file in adoption.files)
+    if adoption.passed is False:
+        files = "the files are written, but" if written else "no file changed, and"
+        return f"{files} the gate did not pass, for the reason above; `slipway gate` shows all details"
+    files = "commit these files" if written else "nothing to change"
     return f"{files}; the gate begins with the next revision" if adoption.begins_later else files
