@@ -11,6 +11,7 @@ from slipway.gate import redirection
 from slipway.gate.kept_session import session_beside
 from slipway.gate.measure import role
 from slipway.gate.redirection import Place
+from slipway.migration import database
 from slipway.migration.events import listening
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
@@ -266,7 +267,9 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
     assert CoreConnection("boss", startup_params={}).made["startup_params"] == {"role": "owner"}
 
 
-def test_a_gate_connects_and_makes_databases_no_oftener_than_its_layers_need(prove_history):
+def test_a_gate_connects_and_makes_databases_no_oftener_than_its_layers_need(prove_history, monkeypatch):
+    monkeypatch.setattr(database, "_unheard", lambda engine: engine)
+    database._engine_without_pool.cache_clear()
     revisions = {
         "a": (None, 'op.execute("CREATE TABLE notes (id serial PRIMARY KEY)")', 'op.execute("DROP TABLE notes")'),
         "b": ("a", 'op.execute("ALTER TABLE notes ADD n int")', 'op.execute("ALTER TABLE notes DROP n")'),

@@ -1,6 +1,9 @@
 """The service's own env.py stays in charge, whatever it looks like; only the database is ours."""
 
+import sys
+
 import pytest
+import sqlalchemy as sa
 
 from slipway.errors import BadInputError
 from slipway.records.proof import Layer, Verdict
@@ -211,6 +214,26 @@ def test_an_env_py_that_prepares_the_database_itself_is_welcome(prove_history):
     )
     assert proof.verdict is Verdict.PASS
     assert proof.findings == ()
+
+
+def test_what_the_service_listens_to_on_every_engine_does_not_reach_our_own_statements(prove_history):
+    own = """
+import sqlalchemy as sa
+
+inside = False
+
+
+@sa.event.listens_for(sa.engine.Engine, "before_cursor_execute")
+def count(*_):
+    if not inside:
+        raise RuntimeError("Working outside of application context.")
+"""
+    env = f"""import listening_service as own\nown.inside = True\n{at('context.config.get_main_option("sqlalchemy.url")')}own.inside = False\n"""
+    ini = "[alembic]\nscript_location = migrations\nprepend_sys_path = .\npath_separator = os\n"
+    try:
+        assert prove_history(ONE, env=env, ini=ini, files={"listening_service.py": own}).findings == ()
+    finally:
+        sa.event.remove(sa.engine.Engine, "before_cursor_execute", sys.modules.pop("listening_service").count)
 
 
 SAYS_SOMETHING_FIRST = """\

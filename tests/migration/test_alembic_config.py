@@ -221,6 +221,13 @@ from slipway.errors import BadInputError
 def create_app():
     raise BadInputError("the service connects to sqlite", "let it read an address of Postgres")
 """
+ASKING = """
+from sqlalchemy.exc import OperationalError
+
+def create_app():
+    # longer than the other file of this test, whose bytecode Python would take otherwise
+    raise OperationalError("SELECT 1", {}, Exception("connection refused"), code="e3q8")
+"""
 NEEDS_APPLICATION = "import shop_of_this_test as shop\nassert shop.inside\n"
 
 
@@ -252,6 +259,10 @@ def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set
         environment(scripts="migrations", app="nothing_here:x")
     Path("shop_of_this_test.py").write_text(CONNECTING)
     with pytest.raises(BadInputError, match=r"^the service connects to sqlite: let it read an address of Postgres"):
+        environment(scripts="migrations", app="shop_of_this_test:create_app")
+    Path("shop_of_this_test.py").write_text(ASKING)
+    del sys.modules["shop_of_this_test"]
+    with pytest.raises(BadInputError, match=r"cannot be loaded: OperationalError: .*connection refused"):
         environment(scripts="migrations", app="shop_of_this_test:create_app")
 
 

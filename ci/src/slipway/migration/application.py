@@ -3,8 +3,10 @@
 import importlib
 from typing import Any, Final
 
+from sqlalchemy.exc import DBAPIError
+
 from slipway.errors import BadInputError, SlipwayError
-from slipway.migration.reasons import generated
+from slipway.migration.reasons import first_line, generated
 
 APP_MISSING: Final = 'name the application as app = "package.module:create_app" in [tool.slipway.migrations]'
 _NOT_FOUND: Final = ("Could not import", "Failed to find", "Could not locate")
@@ -25,7 +27,8 @@ def application_of(app: str) -> Any:
     except SlipwayError:  # raised by a connection that the application opens, with a next step of its own
         raise
     except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines()
+        # Flask ends with the error that it caught; SQLAlchemy ends with the statement and an address of its documentation.
+        lines = [first_line(error)] if isinstance(error, DBAPIError) else str(error).strip().splitlines()
         message = ": ".join([type(error).__name__, *lines[-1:]])
         not_found = any(text in str(error) for text in _NOT_FOUND)
         what = f"the Flask application {app} cannot be loaded" if app else "Flask finds no application"
