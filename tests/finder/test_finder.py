@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from slipway.errors import BadInputError
 from slipway.finder.database import created_by_migrations
 from slipway.finder.requirements import requirements_of_parts
 from slipway.finder.survey import find
@@ -715,7 +716,7 @@ def test_all_obstacles_are_listed_in_one_run():
     assert len(surveyed(files).obstacles) == 2
 
 
-def test_a_folder_is_read_with_the_files_above_it_but_without_its_environments(tmp_path):
+def test_a_folder_is_read_with_the_files_above_it_but_without_its_environments(tmp_path, monkeypatch):
     for name in (".git/HEAD", "compose.yml", ".github/workflows/ci.yml", "other/alembic.ini", "api/alembic.ini"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("[alembic]\n")
@@ -725,6 +726,9 @@ def test_a_folder_is_read_with_the_files_above_it_but_without_its_environments(t
     tree = tree_at(tmp_path / "api")
     assert set(tree.names) == {"alembic.ini", ".venv/pyvenv.cfg", "../compose.yml", "../.github/workflows/ci.yml"}
     assert find(tree).value(Subject.PYTHON) == "3.12"
+    monkeypatch.setattr("slipway.finder.tree._MOST", 1)
+    with pytest.raises(BadInputError, match="has more than 1 files: pass the service's folder with --source"):
+        tree_at(tmp_path / "api")
 
 
 def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():

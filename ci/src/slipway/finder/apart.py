@@ -2,15 +2,17 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from slipway.finder.alembic import histories
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Obstacle, Subject
 
+# The first group is the folder.
 _DECLARES: Final = re.compile(
-    r"setup\.py|setup\.cfg|Pipfile|[\w-]*requirements[\w-]*\.(?:txt|in)|(?:uv|poetry|pdm)\.lock|pylock[\w.-]*\.toml|\.venv/pyvenv\.cfg"
+    r"(?:(.*)/)?(?:setup\.py|setup\.cfg|Pipfile|[\w-]*requirements[\w-]*\.(?:txt|in)|(?:uv|poetry|pdm)\.lock|pylock[\w.-]*\.toml"
+    r"|\.venv/pyvenv\.cfg|requirements/[^/]+\.(?:txt|in))"
 )
 
 
@@ -21,10 +23,13 @@ def apart(tree: Tree) -> Iterator[Fact]:
     """
     if tree.settings_file():
         return
+    declaring = frozenset(match[1] or "" for match in map(_DECLARES.fullmatch, tree.names) if match)
     found = {
-        project: place for place in histories(tree) if (project := _project(tree, posixpath.dirname(place))) is not None
+        project: place
+        for place in histories(tree)
+        if (project := _project(tree, posixpath.dirname(place), declaring)) is not None
     }
-    if "" not in found and (len(found) > 1 or not _declares(tree, "")):
+    if "" not in found and (len(found) > 1 or not _declares(tree, "", declaring)):
         yield from (Fact(subject=Subject.SERVICE, value=each, place=found[each]) for each in sorted(found))
 
 
@@ -37,18 +42,19 @@ def obstacle(services: Sequence[str]) -> Obstacle:
     return Obstacle(what=what, next_step=f"pass the folder of one with --source, such as --source {services[0]}")
 
 
-def _project(tree: Tree, folder: str) -> str | None:
+def _project(tree: Tree, folder: str, declaring: Collection[str]) -> str | None:
     """Return the nearest folder with declared dependencies, from `folder` up to the top of the tree."""
-    while not _declares(tree, folder):
+    while not _declares(tree, folder, declaring):
         if not folder:
             return None
         folder = posixpath.dirname(folder)
     return folder
 
 
-def _declares(tree: Tree, folder: str) -> bool:
-    here = f"{folder}/" if folder else ""
-    pyproject = f"{here}pyproject.toml"
-    if tree.table(pyproject, "project") or tree.table(pyproject, "tool", "poetry") or tree.settings_file(folder):
-        return True
-    return any(tree.matching(rf"{re.escape(here)}(?:{_DECLARES.pattern}|requirements/[^/]+\.(?:txt|in))"))
+def _declares(tree: Tree, folder: str, declaring: Collection[str]) -> bool:
+    """Return whether a folder is one of those with a file that declares dependencies, or its settings do."""
+    pyproject = f"{folder}/pyproject.toml" if folder else "pyproject.toml"
+    tables = (("project",), ("tool", "poetry"))
+    return (
+        folder in declaring or any(tree.table(pyproject, *keys) for keys in tables) or bool(tree.settings_file(folder))
+    )

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from slipway import toml
+from slipway.errors import BadInputError
 
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
@@ -22,6 +23,7 @@ _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders tha
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev)/.*)")
 COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _LARGEST: Final = 2_000_000  # bytes; enough for a long lock file
+_MOST: Final = 200_000  # files; a home folder has more, and reading it would take minutes
 _NOT_THE_SERVICE: Final = re.compile(
     r"(^|/)(tests?|testing|docs?|docs_src|examples?|[\w-]*scripts|dev|charm|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
@@ -99,9 +101,11 @@ class Tree:
 
 
 def tree_at(folder: Path) -> Tree:
-    """Return the tree of a folder on the disk and the repository around it."""
+    """Return the tree of a folder on the disk and the repository around it; raises BadInputError for too large a folder."""
     folder, root = folder.resolve(), repository_of(folder)
-    names = {*_named(_walk(folder), folder)}
+    names = {*islice(_named(_walk(folder), folder), _MOST + 1)}
+    if len(names) > _MOST:
+        raise BadInputError(f"{folder} has more than {_MOST} files", "pass the service's folder with --source")
     if root != folder:
         names |= {name for name in _named(_walk(root), folder) if _ABOVE.fullmatch(name)}
 
