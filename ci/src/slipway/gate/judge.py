@@ -23,14 +23,28 @@ from slipway.gate.findings import (
 )
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
+from slipway.gate.layers.queries import NOT_NULL as NULL
 from slipway.gate.layers.queries import UNIQUE
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
+from slipway.gate.rulebook.compatibility import NEW_NOT_NULL, READ_OTHERWISE, STALE
+from slipway.gate.rulebook.compatibility import TYPE as CHANGED_TYPE
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
-from slipway.gate.rulebook.locks import UNEXPLAINED
-from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE, ZONE
+from slipway.gate.rulebook.locks import NOT_NULL, UNEXPLAINED
+from slipway.gate.rulebook.locks import TYPE as REWRITTEN
+from slipway.gate.rulebook.rows import (
+    CASCADES,
+    DELETES,
+    DROPS,
+    FAILS,
+    FAILS_BY_CODE,
+    FAILS_BY_NULL,
+    LOSSY,
+    WHOLE_TABLE,
+    ZONE,
+)
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
 from slipway.gate.rulebook.transactions import ENDED, OUT_OF_TEMPLATE, REPEATED
@@ -47,6 +61,11 @@ _ONCE: Final = ids((*ONCE, REPEATED))
 _DRIFT: Final = ids((DRIFT, NAMED_APART))
 _JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, ZONE))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
+# The rules whose remedy, at the same statement, is that of a rule, too.
+_ANSWERED_BY: Final = {FAILS.id: (NOT_NULL, NEW_NOT_NULL)} | dict.fromkeys(
+    ids((CHANGED_TYPE, READ_OTHERWISE, STALE, LOSSY)), (REWRITTEN,)
+)
+_FAILS_BY_NULL: Final = (FAILS_BY_NULL, FAILS_BY_CODE[NULL])
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
@@ -64,7 +83,20 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
-    return in_order(list(_folded(_cured_apart(findings))))
+    return in_order(list(_folded(list(_answered(_cured_apart(findings))))))
+
+
+def _answered(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Refer from the consequences of a statement to the finding on it whose remedy is the answer to all of them."""
+    places = {(each.rule, each.revision, each.line) for each in findings if each.suppressed is None}
+    for finding in findings:
+        causes = (each.id for each in _ANSWERED_BY.get(finding.rule, ()))
+        cause = next((each for each in causes if (each, finding.revision, finding.line) in places), None)
+        if cause and (finding.rule != FAILS.id or finding.remedy in _FAILS_BY_NULL):
+            answer = f"The remedy of {cause} at this statement is the answer to this finding, too."
+            yield replace(finding, remedy=answer, remedy_is_code=False)
+        else:
+            yield finding
 
 
 def _cured_apart(findings: Sequence[Finding]) -> list[Finding]:
