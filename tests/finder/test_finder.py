@@ -424,6 +424,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".env.example": "A_SECRET_ID=projects/1\n"}, Subject.VARIABLE, "A_SECRET_ID=projects/1"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({"a.py": "class OneSettings(BaseModel):\n    db_url: str = ''\nclass Two(OneSettings): ...\nclass A(Two, BaseSettings): ...\n"}, Subject.VARIABLE, "DB_URL={url}"),
+        ({"a.py": "class D(BaseModel):\n    host: str = 'x'\nclass S(BaseSettings):\n    model_config = dict(env_nested_delimiter='__')\n    database: D = D()\n"}, Subject.VARIABLE, "DATABASE__HOST={host}"),
         ({"compose.test.yml": "environment:\n  MODE: test\n", "compose.yml": "environment:\n  MODE: live\n", "a.py": "os.environ['MODE']\n"}, Subject.VARIABLE, "MODE=live"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
         ({".env.example": "SHOPDB_URL=http://a\nSTOCKDB_URL=\n"}, Subject.DATABASE_VARIABLE, "STOCKDB_URL"),

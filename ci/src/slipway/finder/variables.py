@@ -95,7 +95,7 @@ _OTHER_STORE: Final = re.compile(
 )
 _URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN|CONNECTION_STRING)$")
 _SURELY: Final = re.compile(
-    rf"(?:^|_)(?:(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE)_?(?:{'|'.join(_PARTS.values())})|DATABASE|CREDENTIALS)$|{_URL_NAME.pattern}"
+    rf"(?:^|_)(?:(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE)_*(?:{'|'.join(_PARTS.values())})|DATABASE|CREDENTIALS)$|{_URL_NAME.pattern}"
 )
 _URL: Final = re.compile(r"(postgres(?:ql)?(?:\+\w+)?)://")
 _PLACE: Final = "://{user}:{password}@{host}:{port}/{database}"
