@@ -62,18 +62,14 @@ class Inside:
         """Send the question, if any, and the database; return the text of the output file.
 
         Raise BadInputError or RefusedError with the process's reason. Lines of standard error that `is_progress`
-        accepts do not belong to this reason.
+        accepts, which a thread calls, do not belong to this reason.
         """
-        from anyio import create_task_group, from_thread, to_thread
+        from anyio import create_task_group, to_thread
 
         lines = question + json.dumps({"url": database.url, "variables": dict(database.variables)}) + "\n"
-
-        def is_shown(line: str) -> bool:
-            return is_progress is not None and from_thread.run_sync(is_progress, line)
-
         async with create_task_group() as group:
             group.start_soon(self._end_when_cancelled)
-            code, errors = await to_thread.run_sync(self._converse, lines.encode(), is_shown)
+            code, errors = await to_thread.run_sync(self._converse, lines.encode(), is_progress)
             text = await to_thread.run_sync(self._written)
             group.cancel_scope.cancel()
         if text is None or code:
@@ -108,12 +104,12 @@ class Inside:
     def _written(self) -> str | None:
         return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
-    def _converse(self, lines: bytes, is_shown: Callable[[str], bool]) -> tuple[int, str]:
+    def _converse(self, lines: bytes, is_progress: Callable[[str], bool] | None) -> tuple[int, str]:
         """Return the exit code and standard error, which a process that a revision started may keep open for longer."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError), self.process.stdin as stdin:  # it has ended already, with a reason
             stdin.write(lines)  # then a breakpoint() in a revision ends at once instead of waiting for input
-        errors = [line for line in self._said() if not is_shown(line)]
+        errors = [line for line in self._said() if not (is_progress and is_progress(line))]
         return self.process.wait(), "\n".join(errors)
 
     def _said(self) -> Iterator[str]:
