@@ -88,6 +88,12 @@ MUTATIONS = {
     "equal values are not tried without a previous release": ("test_compatibility.py::test_without_a_previous_release_the_schema_before_a_revision_takes_its_place[ALTER TABLE jobs ADD UNIQUE (name)-expected5]", "../layers/compatibility.py", "[key.columns for key in keys if key.table == table.name]", "[]"),
     "a table whose model does not build counts as missing": ("test_drift.py::test_a_new_revision_of_a_table_whose_model_does_not_build_is_not_passed", "../layers/drift.py", "and not self._concerns_unbuilt(item)", "and item"),
     "what could not be tested is passed": ("test_executed.py::test_a_previous_release_whose_models_are_unknown_is_in_the_verdict", "../prove.py", "Layer.PREVIOUS: evidence.replay.missing", "Layer.PREVIOUS: ''"),
+    "a chosen number is overlooked": ("test_rows.py::test_a_number_that_the_revision_chooses_may_exist_in_production[INSERT INTO notes (id, title) VALUES (1, 'first') ON CONFLICT DO NOTHING-names0]", "../findings/data.py", "if each.is_numbered and not name", "if not each.is_numbered and not name"),
+    "a dropped partition is no loss": ("test_rows.py::test_a_partition_is_dropped_with_its_rows[op.execute('DROP TABLE e25')--The upgrade drops]", "../findings/data.py", "if parents and gone.isdisjoint(parents) and", "if not parents and"),
+    "no row is made for a query": ("test_rows.py::test_code_behind_a_query_is_executed_on_a_row_that_the_query_finds_or_named_in_the_verdict", "../layers/planted_rows.py", "        if known:\n", "        if False:\n"),
+    "a comparison shows no value": ("test_conditions.py::test_each_value_belongs_to_the_table_whose_alias_its_column_has", "../layers/conditions.py", "values.setdefault(key, value)", "pass"),
+    "a read value may have another type": ("test_compatibility.py::test_a_value_that_the_previous_release_reads_keeps_its_type[models]", "../layers/read_types.py", "if _ALIKE.get(was, was) != _ALIKE.get(kind, kind):", "if False:"),
+    "a remedy cannot be run again": ("test_remedies.py::test_the_remedy_for_a_detached_partition_runs_again_after_an_interruption", "../rulebook/waiting.py", "    if pending is not None:  # otherwise", "    if True:  # otherwise"),
 }  # fmt: skip
 
 
