@@ -192,9 +192,14 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.report.answers import service as answers
 
     if flags.deployment is not None and (flags.follow or flags.since):
-        raise BadInputError("a deployment has a start and an end", "pass --deployment without --since and --follow")
+        raise BadInputError(
+            "--deployment already says from when to when the log is read",
+            "pass --deployment without --since and --follow",
+        )
     if flags.tail is not None and (flags.follow or flags.tail < 1):
-        raise BadInputError("--tail needs a number above 0, and does not go with --follow", "pass one of the two")
+        raise BadInputError(
+            "--tail needs a number above 0, and does not go with --follow", "pass only one of --tail and --follow"
+        )
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
     kept = logs.ErrorLines(environment.platform.words) if flags.errors else lambda _line: True

@@ -385,7 +385,7 @@ def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
     """Raise RefusedError when the changes are not the approved ones."""
     if approved.environment != now.environment:
         raise RefusedError(
-            f"the approved change is one of {approved.environment}, not of {now.environment}",
+            f"the approved change is for {approved.environment}, not for {now.environment}",
             "pass the file of this environment",
         )
     before = {change.stack: change for change in approved.stacks}

@@ -62,7 +62,7 @@ def _absent(environment: OpenEnvironment, addresses: Mapping[str, str]) -> Itera
         if not addresses[variable_of(callee)]:
             yield RefusedError(
                 f"{environment.settings.name} calls {callee}, which has not been deployed in {environment.name} yet",
-                f"deploy {callee} first, or both with `slipway deploy --all`",
+                f"deploy {callee} first, or both services with `slipway deploy --all`",
             )
 
 

@@ -297,7 +297,7 @@ class _Run:
         if not failed:  # the failure was not recorded, or the record of the service's own way back hides it
             name = self.deployment.order[-1]
             failure = RefusedError(
-                "an earlier run of this release failed", "run the same command again to deploy it anew"
+                "an earlier run of this release failed", "run the same command again for a new deployment"
             )
             self.parts.setdefault(name, self._of_error(name, Fate.FAILED, failure))
         return True
@@ -385,6 +385,6 @@ async def joint_status(folders: Mapping[str, Settings], environment: str, open_e
     if not found:
         raise BadInputError(
             f"no service of this repository is in {environment!r:.60}",
-            f"add [tool.slipway.environments.{environment}] to the settings of one",
+            f"add [tool.slipway.environments.{environment}] to the settings of one service",
         )
     return JointSituation(environment, tuple(found))

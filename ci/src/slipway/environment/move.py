@@ -67,7 +67,7 @@ class Move(Sides):
         if found := await or_unknown(obstacles_of(self, between)):
             raise RefusedError(
                 f"{self.old.name} cannot be moved to ECS Express Mode: {'; '.join(found)}",
-                "nothing was changed; mend all of it, and run the same command again",
+                "nothing was changed; correct all of these, and run the same command again",
             )
         goal = replace(self.new.live(str(between.live.digest), Verb.MOVE), may_be_older=True)
         made = await self.new.release(goal, self.new.engine(tell))  # changes nothing when this service is already live
@@ -191,7 +191,7 @@ class Move(Sides):
             if there.state is State.BUSY and not deletes:
                 raise RefusedError(
                     f"{self.new.service} on ECS is being changed, and has no traffic",
-                    "end the command that does it; then --back --confirm SERVICE deletes the service",
+                    "end the command that changes it; then --back --confirm SERVICE deletes the service",
                 )
             return outcome
         if between.own.foreign and there.state is State.ABSENT:

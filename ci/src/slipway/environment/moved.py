@@ -24,7 +24,7 @@ async def gone(environment: OpenEnvironment) -> RefusedError | None:
             f'set target = "ecs-express" in [tool.slipway.environments.{name}], or go back with `slipway move --environment {name} --back`',
         )
     return RefusedError(
-        f"deployment {shift.number} moves the traffic of {name}, and has not ended as it should",
+        f"deployment {shift.number} moves the traffic of {name}, and has not succeeded",
         f"finish it with `slipway move --environment {name} --to ecs-express`, or go back with --back",
     )
 

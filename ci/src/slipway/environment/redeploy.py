@@ -194,7 +194,8 @@ async def live_in(environment: ObservedEnvironment) -> Observed:
         )
     if problem := await environment.smoke_failure(observed):
         raise RefusedError(
-            problem, f"what is promoted must answer; `slipway status --environment {environment.name}` has the way out"
+            problem,
+            f"a release must answer before it is promoted; `slipway status --environment {environment.name}` has the way out",
         )
     return observed
 
@@ -244,7 +245,7 @@ def _taken_back(number: int, *, image_only: bool) -> str:
     """
     if image_only:
         raise BadInputError(
-            f"deployment {number} is in flight, and the platform takes back its settings with its image",
+            f"deployment {number} is in flight, and the platform rolls back its settings together with its image",
             "leave out --image-only, or pass --to NUMBER as well when the deployment has ended",
         )
     return f"deployment {number} is in flight: it is rolled back, as `slipway abort` does, which needs no certificate"
@@ -336,7 +337,7 @@ def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError 
     command = f"slipway deploy --environment {environment.name} --image REPOSITORY@DIGEST --without-ledger REASON"
     raise UnknownOutcomeError(
         f"the ledger cannot be read ({store.failure.what}), so the release to go back to is unknown; nothing was changed",
-        f"`{command}` brings it without the ledger, with the settings of this folder; REPOSITORY@DIGEST is in the output of the run that "
+        f"`{command}` goes back without the ledger, with the settings of this folder; REPOSITORY@DIGEST is in the output of the run that "
         "deployed it, and in the platform's revisions of the service",
     ) from error
 

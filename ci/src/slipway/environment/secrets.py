@@ -29,7 +29,9 @@ def check_name(name: str) -> None:
     The error does not repeat the name, because it may contain a value.
     """
     if not _VARIABLE.fullmatch(name):
-        raise BadInputError("the secret's name is no name of a variable", "pass it alone; its value is asked for")
+        raise BadInputError(
+            "the secret's name cannot be the name of a variable", "pass the name alone; its value is asked for"
+        )
 
 
 async def set_secret(environment: OpenEnvironment, name: str, value: str) -> SecretVersion:

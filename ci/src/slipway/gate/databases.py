@@ -252,7 +252,7 @@ def refuse_production(server: URL) -> None:
     if why := _looks_like_production(server):
         raise BadInputError(
             f"the server looks like production ({why})",
-            "name a disposable server, or confirm with --allow-production-like (pytest: --slipway-allow-production-like) that this one is",
+            "name a disposable server, or confirm with --allow-production-like (pytest: --slipway-allow-production-like) that this server is disposable",
         )
 
 

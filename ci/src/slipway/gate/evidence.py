@@ -108,7 +108,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
     gc.freeze()  # imported objects live until the end
     if past.is_empty and (unread := history.unread(environment)):
         raise BadInputError(
-            f"alembic reads no revision in {environment.relative(environment.script.dir)}, and {unread} is one",
+            f"alembic reads no revision in {environment.relative(environment.script.dir)}, although {unread} is a revision",
             "name the folders of revisions in alembic's settings file (version_locations)",
         )
     evidence = Evidence(

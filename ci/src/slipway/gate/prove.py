@@ -81,7 +81,7 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
     if question.baseline and len(first.environment.databases) > 1:
         raise BadInputError(
             f"env.py migrates several databases ({', '.join(first.environment.databases)}), and a baseline is the schema of one",
-            "remove baseline from [tool.slipway.migrations], and create what they begin on in a first revision",
+            "remove baseline from [tool.slipway.migrations], and create the tables that the revisions need in a first revision",
         )
     yield first
     for place in range(1, len(first.environment.databases)):

@@ -18,7 +18,9 @@ def pinned(name: str) -> str:
     """Return the image reference in `images/NAME/Dockerfile`. Raise BadInputError when there is none."""
     file = files("slipway.graph") / "images" / name / "Dockerfile"
     if not file.is_file():
-        raise BadInputError(f"slipway has no image pinned for {name}", "name one by digest in [tool.slipway.images]")
+        raise BadInputError(
+            f"slipway has no image pinned for {name}", "name an image by digest in [tool.slipway.images]"
+        )
     return file.read_text(encoding="utf-8").split()[1]
 
 
@@ -54,7 +56,9 @@ def _requires(project: object) -> str:
     """Return requires-python from the table [project]. uv reports other errors in this table."""
     requires = project.get("requires-python", "") if isinstance(project, dict) else ""
     if not isinstance(requires, str):
-        raise BadInputError(f"requires-python in [project] is {requires!r}, not a text", 'write it as in ">=3.12"')
+        raise BadInputError(
+            f"requires-python in [project] is {requires!r}, not a text", 'write it as a text such as ">=3.12"'
+        )
     return requires
 
 

@@ -241,7 +241,9 @@ async def _patched(folder: Folder, tree: dagger.Directory, like: Source, name: s
             patched = tree.with_patch(patch)
         return await _release(await patched.sync(), like, subject)
     except dagger.QueryError as error:
-        raise BadInputError(f"{name} does not apply to the workspace", "make it anew with git format-patch") from error
+        raise BadInputError(
+            f"{name} does not apply to the workspace", "create it again with git format-patch"
+        ) from error
 
 
 def _named(*parts: str) -> str:

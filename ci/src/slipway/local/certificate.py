@@ -29,7 +29,7 @@ def certify(text: str, made: int) -> Certificate:
     if proof.unexecuted:
         raise RefusedError(
             f"the proof is incomplete (not executed: {', '.join(proof.unexecuted)})",
-            "repair the revision that its report names first, and run `slipway gate` again",
+            "repair the first revision that the gate's report names, and run `slipway gate` again",
         )
     certificate = Certificate(
         history=proof.history,

@@ -137,7 +137,7 @@ def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
         if _TOO_OLD.match(last):
             return BadInputError(
                 f"the service's SQLAlchemy and alembic do not fit: {one_line(last.partition(' (/')[0])}",
-                "the gate needs SQLAlchemy 1.4.24 and alembic 1.8 or newer in the service's environment, no pre-releases, and both of one time",
+                "the gate needs SQLAlchemy 1.4.24 and alembic 1.8 or newer in the service's environment, no pre-releases, and both from the same time",
             )
         return RefusedError(what, one_line(last, 600) or "it printed nothing")
     return from_json(Refusal, written, what).error()

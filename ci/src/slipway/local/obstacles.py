@@ -93,7 +93,10 @@ def _generated(tree: Tree, error: str) -> Iterator[BadInputError]:
     file = match[1].replace(".", "/") + ".py" if (match := _LACKS.search(error)) else ""
     lines = (line for name in tree.matching(_BUILDS) if file for line in tree.lines(name))
     if place := next((place for place, line in lines if file in line), ""):
-        yield BadInputError(f"{place} names {file}", "the step that makes it may be there; the workflow needs it, too")
+        yield BadInputError(
+            f"{place} names {file}",
+            "the step that creates it may be there; run that step in slipway's workflow, too",
+        )
 
 
 def _minor(version: str) -> int:

@@ -122,10 +122,10 @@ async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
 
 
 async def _models_in_todays(at: Workplace, name: str, today: Workplace) -> Previous:
-    """Return the models of a release that needs the same packages as today; raises SlipwayError for another one."""
+    """Return the models of a release that needs the same packages as today. Raise SlipwayError for a release that needs other ones."""
     python = await anyio.to_thread.run_sync(shared, at.folder, today.folder, today.python)
     if python is None:
-        raise BadInputError(f"{name} needs other packages than today", "make an environment of its own")
+        raise BadInputError(f"{name} needs other packages than the working tree", "make an environment for it")
     return await read_models(replace(at, python=python), name, apart_from=today.folder)
 
 

@@ -22,7 +22,7 @@ def secret_value(name: str) -> str:
     try:
         return getpass.getpass(f"value of {name}: ")
     except EOFError:
-        raise BadInputError(f"no value of {name} was typed", "type it, or pipe it in") from None
+        raise BadInputError(f"no value was typed for {name}", "type it, or pipe it in") from None
     finally:
         signal.signal(signal.SIGINT, before)
 

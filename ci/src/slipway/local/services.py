@@ -30,7 +30,7 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
         return Services(services)
     if not (root / ".git").exists():
         raise BadInputError(
-            f"{folder} is in no git repository, so it is unknown what has changed", "leave --changed out"
+            f"{folder} is in no git repository, so slipway cannot see what has changed", "leave --changed out"
         )
     concerned = concerned_by(changed_files(root, changed), services)
     return Services(

@@ -51,7 +51,7 @@ class Beginning:
             if scripted.operation not in operations():
                 raise BadInputError(
                     f"{faults} names the operation {scripted.operation!r:.80}, which no service here has",
-                    "name it as AWS does, such as CreateService",
+                    "write its name as AWS does, such as CreateService",
                 )
         return beginning
 

@@ -95,7 +95,7 @@ class Fact:
         except DBAPIError as error:
             raise RefusedError(
                 f"could not set {self.subject} to {self.expected}: {first_line(error)}",
-                "correct it on the server, and run the same command again; what was made stays",
+                "correct it on the server, and run the same command again; what has been created stays",
             ) from error
         return difference
 
@@ -256,7 +256,7 @@ class Server:
         if left := self.read():
             first = left[0]
             raise RefusedError(
-                f"{first.subject}: {first.expected} was expected, and it is still {first.actual}",
+                f"{first.subject}: it should be {first.expected}, and is still {first.actual}",
                 "let a superuser of the server correct it",
             )
         return made
@@ -324,7 +324,7 @@ def _explained(main: URL) -> Iterator[None]:
         if _is_wrong_password(error):
             raise RefusedError(
                 f"the main user {main.username} cannot log in with the password in its secret: one of the two was changed by hand",
-                "store the server's password in the secret, or give the server the secret's (aws rds modify-db-instance)",
+                "store the server's password in the secret, or set the secret's password on the server (aws rds modify-db-instance)",
             ) from error
         raise RefusedError(
             f"the server does not let the main user {main.username} in: {first_line(error)}",
@@ -386,7 +386,7 @@ def _url(variable: str) -> URL:
         return with_driver(make_url(os.environ.get(variable, "")))
     except ArgumentError:
         raise BadInputError(
-            f"the secret behind {variable} holds no URL of a database", "store the made URL in it again"
+            f"the secret behind {variable} holds no URL of a database", "store the URL that slipway made in it again"
         ) from None
 
 

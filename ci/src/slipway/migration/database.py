@@ -175,7 +175,7 @@ class _Redirection:
         if dialect.name != "postgresql":
             raise BadInputError(
                 f"the service connects to {dialect.name}",
-                "let it read an address of Postgres, from a variable or a file: any will do, because slipway replaces it",
+                "let it read an address of Postgres, from a variable or a file: any address will do, because slipway replaces it",
             )
         self._note(parameters)
         positional, options = dialect.create_connect_args(for_driver(self._url, f"{dialect.name}+{dialect.driver}"))

@@ -148,7 +148,7 @@ class _Reader:
             )
         end = _END_OF_ROWS.search(self._text, self._at)
         if end is None:
-            raise BadInputError(f"{self._file} line {line} has a COPY without the end \\.", "write the file anew")
+            raise BadInputError(f"{self._file} line {line} has a COPY without the end \\.", "write the file again")
         begin = self._text.index("\n", self._at) + 1
         self._at = end.end()
         rows, number = iter(self._text[begin : end.start()].split("\n")[:-1]), self._line_of(begin)

@@ -131,7 +131,7 @@ def _check_one_database(environment: Environment) -> None:
     """Raise RefusedError when env.py migrates several databases, because the URL names only one."""
     if len(environment.databases) > 1:
         raise RefusedError(
-            f"env.py migrates several databases ({', '.join(environment.databases)}), and only one is named",
+            f"env.py migrates several databases ({', '.join(environment.databases)}), and slipway was given only one database",
             "run `alembic upgrade heads` with the URLs of all of them",
         )
 
@@ -221,7 +221,7 @@ def _check_transactions(context: MigrationContext, proven: str) -> None:
     if proven and proven != (ours := transactions_of(context)):
         raise RefusedError(
             f"env.py runs the revisions in {ours}, and the certificate is for {proven}",
-            "let env.py begin the same transactions here as where the gate ran, or pass a certificate for these",
+            "let env.py begin the same transactions here as in the gate, or pass a certificate for these transactions",
         )
 
 
@@ -331,6 +331,6 @@ def _acquire(connection: Connection) -> None:
         if time.monotonic() > deadline:
             raise RefusedError(
                 "another migration of this database is still running",
-                f"this one waited {_TIMEOUT_SECONDS:.0f} s for its lock; look at pg_locks",
+                f"this migration waited {_TIMEOUT_SECONDS:.0f} s for its lock; look at pg_locks",
             )
         time.sleep(0.2)

@@ -93,7 +93,9 @@ class Gate(_Verdict):
     @documented("Return proof.json, for the function certificate, for a pull request or for an archive.")
     async def proof(self) -> dagger.File:
         if len(self.proofs) > 1:
-            raise FunctionError("there is a proof for each major: take them from the folders of report")
+            raise FunctionError(
+                "there is one proof for each major version of Postgres: take the proofs from the folders of report"
+            )
         return self.proofs[0]
 
     @documented(

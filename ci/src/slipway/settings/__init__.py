@@ -66,7 +66,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
         table = {**_NAMELESS, **table}
     if isinstance(table, dict) and not _NAMELESS.keys() & table.keys():
         what = f"{file}: [tool.slipway] has no name and no command"
-        raise SettingsError(what, 'add name = "…" and command = ["…"], which the gate alone does without')
+        raise SettingsError(what, 'add name = "…" and command = ["…"], which only the gate does not need')
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:

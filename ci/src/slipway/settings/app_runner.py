@@ -65,7 +65,9 @@ class Scaling(Constrained):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.least > self.most:
-            raise MismatchError("most", f"found least {self.least} and most {self.most}, allowed is least up to most")
+            raise MismatchError(
+                "most", f"found least {self.least} and most {self.most}, allowed is a most of {self.least} or more"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

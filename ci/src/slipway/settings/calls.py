@@ -116,7 +116,7 @@ def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[Slipw
         elif (env.account, env.region) != (caller.account, caller.region):
             yield SettingsError(
                 f"{name} calls {callee}, which is in {env.region} of {env.account} and not in {caller.region} of {caller.account}",
-                f"a private address is only for services beside it: correct {table} of one",
+                f"a private address is only for services of the same account and region: correct {table} of one service",
             )
         elif why := _why_not(caller, env):
             what, remedy = why

@@ -45,7 +45,9 @@ class TaskScaling(Constrained):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.least > self.most:
-            raise MismatchError("most", f"found least {self.least} and most {self.most}, allowed is least up to most")
+            raise MismatchError(
+                "most", f"found least {self.least} and most {self.most}, allowed is a most of {self.least} or more"
+            )
         if self.metric is not ScalingMetric.REQUESTS and self.value > 100:
             raise MismatchError("value", f"found {self.value} percent, allowed is 1 to 100")
 

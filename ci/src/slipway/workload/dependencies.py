@@ -129,7 +129,7 @@ def lock_of(tree: Path, view: Tree) -> Path:
     if found is None:
         raise BadInputError(
             "no file declares the service's dependencies: there is no lock, pyproject.toml, setup.cfg or requirements.txt",
-            "pass its virtual environment with --python DIR, or run `uv init --bare`, `uv add` its packages, and commit uv.lock",
+            "pass its virtual environment with --python DIR; or run `uv init --bare` and `uv add PACKAGE…`, and commit uv.lock",
         )
     return tree / found.value
 

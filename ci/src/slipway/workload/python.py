@@ -98,7 +98,7 @@ def check_environment(python: Python) -> None:
         obstacles.append(
             BadInputError(
                 f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
-                "pass an environment of a newer one with --python DIR, or let slipway make one: remove .venv",
+                "pass an environment of a newer Python with --python DIR; or remove .venv, and slipway makes an environment",
             )
         )
     for name, (spelled, oldest) in _PACKAGES.items():

@@ -32,6 +32,6 @@ def _member(text: str, key: str, arn: str) -> str:
         value = json.loads(text)[key]
     except (ValueError, KeyError, TypeError):
         raise BadInputError(
-            f"the secret {arn} has no key {key}", "correct its ARN in secrets, in which :KEY:: names one"
+            f"the secret {arn} has no key {key}", "correct its ARN in secrets, where :KEY:: names the key"
         ) from None
     return value if isinstance(value, str) else json.dumps(value)

@@ -46,5 +46,5 @@ async def check_new(aws: Aws, roles: Mapping[str, StackTemplate]) -> None:
             )
         raise RefusedError(
             f"these roles exist already, and nothing was changed: {', '.join(taken)}",
-            "name others in the settings, and bootstrap makes them; or delete these first, if nothing uses them",
+            "name other roles in the settings, which bootstrap then makes; or delete these roles first, if nothing uses them",
         )

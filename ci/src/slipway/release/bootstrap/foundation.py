@@ -55,7 +55,7 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
     if foreign := [zone for zone in zones if not zone.startswith(env.region)]:
         yield SettingsError(
             f"{environment} is in {env.region}, and the zones {', '.join(foreign)} are not",
-            f"write zones of {env.region} into {table}.network], such as {env.region}a, or none",
+            f"write zones of {env.region} into {table}.network], such as {env.region}a, or remove zones",
         )
     if env.database is None:
         return

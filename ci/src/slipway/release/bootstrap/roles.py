@@ -139,7 +139,7 @@ def _role_name(arn: str, account: str, at: str) -> str:
     if role["account"] != account:
         raise SettingsError(
             f"{at} is a role of the account {role['account']}, and the environment's account is {account}",
-            "name one of this account; bootstrap makes roles in no other",
+            "name a role of this account; bootstrap makes roles in no other account",
         )
     if role["path"]:
         raise SettingsError(
@@ -147,7 +147,7 @@ def _role_name(arn: str, account: str, at: str) -> str:
         )
     if len(role["name"]) > _LONGEST:
         what = f"{at} has a name of {len(role['name'])} characters: {arn!r}"
-        raise SettingsError(what, f"shorten it, IAM allows {_LONGEST}")
+        raise SettingsError(what, f"shorten it to the {_LONGEST} letters that IAM allows")
     return role["name"]
 
 

@@ -28,7 +28,7 @@ async def migrate(run: Run, observed: Observed) -> None:
     if run.engine.migrate is None or run.migration:
         return
     if (await or_unknown(run.ledger.contents())).newest > run.number:  # the newer deployment decides about the schema
-        raise BusyError("a newer deployment has come", RESUME)
+        raise BusyError("a newer deployment has begun", RESUME)
     run.enter(Phase.MIGRATE)
     try:
         run.migration = await run.engine.migrate(run.number, run.engine.tell)

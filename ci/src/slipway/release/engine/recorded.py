@@ -91,7 +91,7 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:
-        raise RefusedError("no other release was ever live here", "deploy one with --image")
+        raise RefusedError("no other release was ever live here", "deploy a release with --image")
     return release
 
 

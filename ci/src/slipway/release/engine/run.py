@@ -171,7 +171,7 @@ async def _operation(run: Run) -> Operation | Outcome:
             if run.seconds > deadline:
                 raise RefusedError(
                     f"{run.goal.service} could not be changed in {_OTHERS_SECONDS / 60:.0f} minutes",
-                    f"{error.what}; run the same command again when that is over",
+                    f"{error.what}; run the same command again when the other change has ended",
                 ) from error
             reason = error.what
         if reason != last_reason:

@@ -42,7 +42,7 @@ def counterpart(settings: Settings, environment: str) -> Settings:
         made.service_name(environment)
     except SettingsError as error:
         raise SettingsError(
-            error.what, f"deploy it on App Runner under a name that both accept first: {error.next_step}"
+            error.what, f"first deploy it on App Runner under a name that both platforms accept: {error.next_step}"
         ) from error
     return made
 
@@ -148,4 +148,4 @@ def carried(then: Settings, now: Settings, environment: str) -> Settings:
     try:
         return replace(then, environments={environment: replace(present, **own)})
     except MismatchError as error:
-        raise SettingsError(f"of the release's settings, {error.at}", error.problem) from error
+        raise SettingsError(f"the release's settings: {error.at}", error.problem) from error

@@ -255,7 +255,8 @@ class Certified:
                 is_proven = True
             if self.time.seconds() > until:
                 raise UnknownOutcomeError(
-                    f"the certificate for {name.name} is not issued yet", "run the same command again; it waits on"
+                    f"the certificate for {name.name} is not issued yet",
+                    "run the same command again, which continues to wait",
                 )
             await self.time.sleep(_SLOW_POLL_SECONDS)
 

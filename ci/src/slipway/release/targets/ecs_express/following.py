@@ -165,7 +165,7 @@ class Following:
         while await self._is_settling(self._deployment):
             if self._time.seconds() > until:
                 raise UnknownOutcomeError(
-                    f"the deployment of {self._api.name} is {self._deployment.word}, and its release is not the only active one",
+                    f"the deployment of {self._api.name} is {self._deployment.word}, and its release is not the only active release",
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)

@@ -222,7 +222,7 @@ class ExpressTarget:
                     f"ECS has accepted a change of {self._api.name}, and it cannot be seen"
                 ) from error
             await self._time.sleep(2)
-        raise LostAnswerError(f"ECS has accepted a change of {self._api.name}, and does not show it")
+        raise LostAnswerError(f"ECS has accepted a change of {self._api.name}, and does not show the change")
 
     async def _begun(self, revision: str) -> Operation | None:
         """Return the deployment of a service revision, because the newest deployment may be another client's."""
