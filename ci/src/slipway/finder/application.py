@@ -75,7 +75,7 @@ def application(tree: Tree) -> Iterator[Fact]:
 
 
 def flask_application(tree: Tree) -> Iterator[Fact]:
-    """Yield the application for `flask db upgrade`: the one in FLASK_APP, the one that a server starts, or the most probable one."""
+    """Yield applications for `flask db upgrade`, the most probable first: the application in FLASK_APP, then those that a server starts."""
     for name in tree.matching(rf"{_FLASK_FILES}"):
         for place, line in tree.lines(name):
             if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):

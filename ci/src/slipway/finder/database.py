@@ -144,7 +144,7 @@ def _given_by_compose(tree: Tree) -> Iterator[Fact]:
 
 
 def _driver(tree: Tree) -> Iterator[Fact]:
-    """Yield the scheme of the database's URL: the one in an example file, one for which there is a dependency, or one in the code."""
+    """Yield the scheme of the database's URL, first from an example file, then from the dependencies."""
     having = needed(tree)
     has_psycopg2 = not having.isdisjoint(_PSYCOPG2)
     variable = next(_url_variable(tree), None)

@@ -129,7 +129,7 @@ class _Process:
 def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
     """Redirect the connections of this process, and of programs that it starts, to a place.
 
-    Exclude those of an exempt thread.
+    Connections of an exempt thread are not redirected.
     Raise BadInputError for a connection that cannot be redirected, and again at the end, because the service's code may
     have caught it.
     """

@@ -96,7 +96,7 @@ def _read(file: Path, call: Call) -> Config:
 
 
 def _nearby() -> str:
-    """Return the next step for a missing settings file. It names the ones in the folders below."""
+    """Return the next step for a missing settings file. It names settings files in the folders below."""
     near = sorted(str(path) for pattern in ("*/alembic.ini", "*/*/alembic.ini") for path in Path().glob(pattern))
     return f"{_NAMED}; there is {', '.join(near[:3])}" if near else _NAMED
 

@@ -55,7 +55,7 @@ async def rehearse(
     Raise SlipwayError when the rehearsal cannot run.
     - settings_file: a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml.
     - target: the target's name; see `target_named`.
-    - python: a virtual environment in which every release runs, instead of one made from its lock.
+    - python: a virtual environment in which every release runs, instead of an environment made from the lock of the release.
     """
     own = named_environment(python) if python else None
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
@@ -175,7 +175,7 @@ def _story(commits: Commits, settings: Settings) -> Story[Commit]:
 
 
 def _settings(release: Commit, progress: Progress) -> Settings:
-    """Return the commit's settings, or guessed ones for a service without a table."""
+    """Return the commit's settings, or guessed settings for a service without [tool.slipway]."""
     try:
         return settings_of(release)
     except MissingTableError:

@@ -233,7 +233,7 @@ class Parameters:
         return {"Parameter": _described(parameter, call, decrypted=request.get("WithDecryption", False))}
 
     async def get_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Return parameters. Missing ones are listed, and are no error [M]."""
+        """Return parameters. Missing parameters are listed, and are no error [M]."""
         parameters = {name: self._find(name) for name in request["Names"]}
         decrypted = request.get("WithDecryption", False)
         return {

@@ -218,7 +218,7 @@ def _if_used(finding: Finding, only_if: str) -> Finding:
 
 
 def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
-    """Return whether the failure is a collision between the revision's own rows and the replayed ones, under a constraint that existed before."""
+    """Return whether the failure is a collision between the revision's own rows and the replayed rows, under a constraint that existed before."""
     named = _NAMED_CONSTRAINT.search(refused.message) if refused.code in _CONSTRAINTS else None
     return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
 

@@ -570,7 +570,7 @@ def is_caused_by_our_values(error: BaseException) -> bool:
 
 
 def fails_on_rows(error: BaseException) -> bool:
-    """Return whether a revision fails on rows that its schema allowed, such as equal ones.
+    """Return whether a revision fails on rows that its schema allowed, such as equal rows.
 
     Other layers may have made such rows.
     """

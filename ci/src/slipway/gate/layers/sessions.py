@@ -123,7 +123,7 @@ class _OpenTransaction:
     def _deadlock(self, connection: Connection, held: Collection[str]) -> str:
         """Write to the tables that the revision has locked.
 
-        Return the one at which Postgres detects a deadlock, or ''.
+        Return the table at which Postgres detects a deadlock, or ''.
         """
         for table in self._tables[:-1]:
             if table in held:

@@ -81,7 +81,7 @@ class Located(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """The project in which a rule's example is executed. The bad and the good side may need different ones."""
+    """The project in which a rule's example is executed. The bad and the good side may need different projects."""
 
     models: str = ""  # lines of env.py that fill `metadata`
     previous: str = ""  # the models of the previous release

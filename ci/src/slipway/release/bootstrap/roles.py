@@ -85,7 +85,7 @@ DEPLOY_ROLE = tuple(
 
 
 def permissions_on(command: str, kind: TargetKind) -> tuple[Permission, ...]:
-    """Return the permissions of a command on a platform. `move` has other ones on the platform to which it moves."""
+    """Return the permissions of a command on a platform. `move` needs other permissions on the platform to which it moves."""
     is_second = command == "move" and kind is not TargetKind.APP_RUNNER
     return MOVED if is_second else PERMISSIONS[command]
 

@@ -211,7 +211,7 @@ class Certified:
     gateway: Gateway
 
     async def answer_for(self, names: Sequence[NameRecords]) -> None:
-        """Add certificates and hosts for these names to the load balancer, and keep its other ones."""
+        """Add certificates and hosts for these names to the load balancer, and keep its other certificates and hosts."""
         attached = await _attached(self.aws, self.gateway)
         for name in names:
             if not attached & {arn async for arn in _issued_for(self.aws, name.name)}:

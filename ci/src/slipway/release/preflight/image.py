@@ -105,7 +105,7 @@ async def _platform(aws: Aws, name: str, spec: ServiceSpec, manifest: Mapping[st
 
 
 def judge_index(image: Reference, entries: Sequence[Any], wanted: str = PLATFORM) -> Check:
-    """Refuse an image index, and name the one manifest in it that fits."""
+    """Refuse an image index, and name the only manifest in it that fits."""
     fitting = [
         one_line(str(entry["digest"]))
         for entry in entries

@@ -132,7 +132,7 @@ def as_text(value: Any) -> str:
 def differences(kind: ResourceKind, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[Difference]:
     """Return the drift of the properties that a template sets.
 
-    Write-only ones are left out, because AWS does not return them [G].
+    Write-only properties are left out, because AWS does not return them [G].
     """
     compared = {key: value for key, value in expected.items() if key not in kind.write_only}
     return [each for key, value in compared.items() for each in _differences(value, actual.get(key), f"/{key}")]

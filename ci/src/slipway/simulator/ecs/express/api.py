@@ -104,7 +104,7 @@ class Express:
     async def update_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Start a deployment, unless nothing changes.
 
-        It stops the one in progress. The answer names the service revision, not the deployment [M].
+        It stops the deployment in progress. The answer names the service revision, not the deployment [M].
         """
         service = self._permitted("UpdateExpressGatewayService", request["serviceArn"], call)
         definition = self._definition(request)
