@@ -56,9 +56,7 @@ def _requires(project: object) -> str:
     """Return requires-python from the table [project]. uv reports other errors in this table."""
     requires = project.get("requires-python", "") if isinstance(project, dict) else ""
     if not isinstance(requires, str):
-        raise BadInputError(
-            f"requires-python in [project] is {requires!r}, not a text", 'write it as a text such as ">=3.12"'
-        )
+        raise BadInputError(f"requires-python in [project] is {requires!r}, not a text", 'write it as in ">=3.12"')
     return requires
 
 

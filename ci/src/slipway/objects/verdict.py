@@ -94,7 +94,7 @@ class Gate(_Verdict):
     async def proof(self) -> dagger.File:
         if len(self.proofs) > 1:
             raise FunctionError(
-                "there is one proof for each major version of Postgres: take the proofs from the folders of report"
+                "there is a proof for each major version of Postgres: take the proofs from the folders of report"
             )
         return self.proofs[0]
 
