@@ -245,7 +245,7 @@ def _taken_back(number: int, *, image_only: bool) -> str:
     """
     if image_only:
         raise BadInputError(
-            f"deployment {number} is in flight, and the platform rolls back its settings together with its image",
+            f"deployment {number} is in flight, and the platform takes back its settings together with its image",
             "leave out --image-only, or pass --to NUMBER as well when the deployment has ended",
         )
     return f"deployment {number} is in flight: it is rolled back, as `slipway abort` does, which needs no certificate"

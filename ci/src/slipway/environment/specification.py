@@ -78,7 +78,7 @@ def restored(specification: Specification, environment: str, release: str, prese
     }
     if missing := sorted(specification.hidden.keys() - same.keys()):
         raise RefusedError(
-            f"{release} had values of {', '.join(missing)} that look like secrets; they were not recorded, and are not known here",
+            f"{release} had values of {', '.join(missing)} that were not recorded, because they look like secrets, and are not known here",
             _CHECKOUT,
         )
     own = settings.environment(environment)

@@ -83,7 +83,7 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
             _merge_base(folder, shallow=True)
     except _ShallowError as error:
         raise BadInputError(
-            f"slipway cannot tell which revisions are new: {error.what}", f"{error.next_step}, or pass --all-revisions"
+            f"it is unknown which revisions are new: {error.what}", f"{error.next_step}, or pass --all-revisions"
         ) from error
     except BadInputError:
         return Since(name="", by_default="")

@@ -42,7 +42,7 @@ def counterpart(settings: Settings, environment: str) -> Settings:
         made.service_name(environment)
     except SettingsError as error:
         raise SettingsError(
-            error.what, f"first deploy it on App Runner under a name that both platforms accept: {error.next_step}"
+            error.what, f"first deploy it on App Runner under a name that both accept: {error.next_step}"
         ) from error
     return made
 
