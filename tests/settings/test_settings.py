@@ -439,7 +439,7 @@ def test_a_folder_without_settings_is_refused_with_the_two_files_that_may_hold_t
         load(tmp_path)
     assert str(caught.value) == (
         f"there is neither a pyproject.toml nor a slipway.toml in {tmp_path}: "
-        'add the table with at least name = "…" and command = ["…"]'
+        'add the table with at least name = "…" and command = ["…"], or let `slipway init` write it'
     )
 
 

@@ -171,7 +171,7 @@ def test_what_was_packed_from_a_commit_unpacks_to_its_checkout(repository, tmp_p
 
 def test_a_folder_without_git_is_bad_input(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(BadInputError, match="not a git repository"):
+    with pytest.raises(BadInputError, match=r"not a git repository.*; run `git init`, and commit"):
         commit_at(tmp_path)
 
 

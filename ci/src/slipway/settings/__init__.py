@@ -36,7 +36,9 @@ class MissingTableError(SettingsError):
     """A service without `[tool.slipway]`."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(what, 'add the table with at least name = "…" and command = ["…"]')
+        super().__init__(
+            what, 'add the table with at least name = "…" and command = ["…"], or let `slipway init` write it'
+        )
 
 
 # Placeholder for work that uses neither name nor command: the gate reads [tool.slipway.migrations] only.

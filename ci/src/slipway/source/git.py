@@ -43,10 +43,15 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
         kind, step = (
             (MissingObjectError, f"{lacking}; {_REFETCH}")
             if lacking
-            else (GitError, cause or f"exit code {done.returncode}")
+            else (GitError, f"{cause or f'exit code {done.returncode}'}{_init_for(cause)}")
         )
         raise kind(f"git {arguments[0]} failed in {folder}", step, status=done.returncode)
     return done.stdout
+
+
+def _init_for(cause: str) -> str:
+    """Return the next step where there is no repository; git's own words about other failures have one."""
+    return "; run `git init`, and commit" if "not a git repository" in cause else ""
 
 
 def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
