@@ -47,7 +47,7 @@ from slipway.gate.rulebook.rows import (
 )
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
-from slipway.gate.rulebook.transactions import ENDED, OUT_OF_TEMPLATE, REPEATED
+from slipway.gate.rulebook.transactions import ENDED, REPEATED
 from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -119,23 +119,18 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one place of the project cures them."""
+    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one line of env.py cures them."""
     together: dict[object, list[Finding]] = {}
     for finding in findings:
-        is_once = finding.rule in _ONCE or _is_of_template(finding)
-        place = None if is_once and finding.suppressed is None else finding.revision
+        place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
         # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs
         # one example only.
         advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
         key = (finding.rule, finding.level, place, finding.suppressed, advice)
-        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or _is_of_template(finding)
+        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER
         together.setdefault(key if folds else id(finding), []).append(finding)
     for first, *others in together.values():
         yield replace(first, measured=_measured(first, others)) if others else first
-
-
-def _is_of_template(finding: Finding) -> bool:
-    return finding.remedy.startswith(OUT_OF_TEMPLATE.partition("{")[0])
 
 
 def _measured(first: Finding, others: Sequence[Finding]) -> str:
