@@ -72,7 +72,8 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
 async def test_a_service_that_listens_nowhere_is_known_after_the_timeout_of_the_settings(engine, smoke):
     declares(engine, "timeout = 1")
     with pytest.raises(
-        FunctionError, match=r"does not become healthy: .* check that it listens on 0\.0\.0\.0 and the port 8000"
+        FunctionError,
+        match=r"was not healthy after \d+ s here.*: .* check that it listens on 0\.0\.0\.0 and the port 8000",
     ):
         await smoke("waiting", exit_code=None)
 
