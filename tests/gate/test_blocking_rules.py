@@ -287,11 +287,12 @@ def test_a_weaker_lock_than_one_held_already_is_not_the_one_that_is_named():
     [
         ({"sql": "ALTER TABLE users DROP COLUMN age"}, []),
         ({"sql": "DROP TABLE users"}, []),
+        ({"sql": "DROP TABLE users", "transaction": False}, []),
         ({"sql": "ALTER TABLE others DROP COLUMN age"}, ["L02"]),
         ({"sql": "ALTER TABLE users DROP COLUMN age", "transaction": False}, ["L02"]),
     ],
 )
-def test_a_dropped_index_is_no_finding_where_its_table_is_altered_in_the_same_transaction(after, rules):
+def test_a_dropped_index_is_no_finding_where_its_table_is_dropped_or_altered_in_the_same_transaction(after, rules):
     dropped = statement(sql="DROP INDEX users_age", locks={"public.users": "ACCESS EXCLUSIVE"}, lock_timeout="2s")
     assert [each.rule for each in waiting.check(NODE, (dropped, statement(**after)), None)] == rules
 

@@ -124,6 +124,11 @@ def test_a_downgrade_that_leaves_a_trace_is_an_error(prove_history, upgrade, dow
     assert findings[0].measured.startswith(measured)
 
 
+def test_an_extension_may_stay_after_the_downgrade(prove_history):
+    made = f"op.execute('CREATE EXTENSION IF NOT EXISTS citext')\n{TABLE}"
+    assert prove_history({"one": (None, made, DROP)}).findings == ()
+
+
 def test_a_long_trace_is_cut_short(only_finding):
     many = "\n".join(f"op.execute('CREATE SCHEMA IF NOT EXISTS s{number}')" for number in range(5))
     finding = only_finding(many, "op.execute('SELECT 1')")

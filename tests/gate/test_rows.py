@@ -74,13 +74,13 @@ def test_what_comes_after_a_revision_that_fails_on_rows_is_run_on_rows_again(pro
 
 
 def test_values_that_the_downgrade_does_not_write_back_are_counted(prove_history):
+    pages = "op.create_table('pages', sa.Column('id', sa.Integer, primary_key=True), sa.Column('text', sa.Text))"
     proof = prove_history({
-        "a": (None, *NOTES),
-        "b": ("a", 'op.execute("UPDATE notes SET title = upper(title)")', "op.execute('SELECT 1')"),
+        "a": (None, f"{NOTES[0]}\n{pages}", f"{NOTES[1]}\nop.drop_table('pages')"),
+        "b": ("a", 'op.execute("UPDATE notes SET title = upper(title)")\nop.execute("UPDATE pages SET text = upper(text)")', "op.execute('SELECT 1')"),
     })  # fmt: skip
-    assert of_rows(proof) == [
-        ("D02", "b", "after the downgrade 2 of 2 values of public.notes.title are lost or changed")
-    ]
+    lost = "after the downgrade 2 of 2 values of public.{} are lost or changed".format
+    assert of_rows(proof) == [("D02", "b", f"{lost('notes.title')}; {lost('pages.text')}")]
 
 
 def test_rows_that_are_deleted_are_counted(prove_history):

@@ -41,6 +41,7 @@ from slipway.gate.rulebook.rows import (
     FAILS,
     FAILS_BY_CODE,
     FAILS_BY_NULL,
+    LOSES,
     LOSSY,
     WHOLE_TABLE,
     ZONE,
@@ -59,7 +60,7 @@ _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
 _ONCE: Final = ids((*ONCE, REPEATED))
 _DRIFT: Final = ids((DRIFT, NAMED_APART))
-_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, ZONE))
+_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, LOSES, ZONE))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
 # The rules whose remedy, at the same statement, is that of a rule, too.
 _ANSWERED_BY: Final = {FAILS.id: (NOT_NULL, NEW_NOT_NULL)} | dict.fromkeys(

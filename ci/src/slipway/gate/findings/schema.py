@@ -144,13 +144,17 @@ def _trace(node: Node, trace: Change) -> Iterator[Finding]:
 
 
 def _to_undo(change: Change) -> Change:
-    """Return the change without parts that need no downgrade: validations of constraints, and new enum labels, which Postgres cannot remove."""
+    """Return the change without parts that need no downgrade: validations of constraints, enum labels, which Postgres cannot remove, and extensions, which others may use."""
     after, before = ({_key(line): line for line in lines} for lines in (change.added, change.removed))
     validated = {
         key for key in after.keys() & before.keys() if before[key].definition == f"{after[key].definition} NOT VALID"
     }
     return Change(
-        tuple(line for line in change.added if _key(line) not in validated and not _is_relabelled(line, before)),
+        tuple(
+            line
+            for line in change.added
+            if _key(line) not in validated and line.kind != "extension" and not _is_relabelled(line, before)
+        ),
         tuple(part for line in change.removed if _key(line) not in validated for part in _apart(line, after)),
     )
 

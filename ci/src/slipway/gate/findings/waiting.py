@@ -156,8 +156,12 @@ def _instant(
 
 
 def _altered(statements: Sequence[Statement]) -> set[str]:
-    """Return the tables that statements of the transaction alter or drop, by their names in the statements' locks."""
-    altered = [match["table"] for each in statements if each.transaction and (match := _ALTERS.match(each.sql))]
+    """Return the tables that statements of the transaction alter, or that any drops, by their names in the statements' locks."""
+    altered = [
+        match["table"]
+        for each in statements
+        if (match := _ALTERS.match(each.sql)) and (each.transaction or "DROP TABLE" in match[0].upper())
+    ]
     locked = {table for each in statements for table in each.locks}
     return {table for table in locked if any(is_table(table, name) for name in altered)}
 
