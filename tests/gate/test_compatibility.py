@@ -68,7 +68,7 @@ def test_the_line_is_that_of_the_statement_which_names_most_of_what_the_error_na
 
 
 def test_recorded_statements_are_replayed(replayed):
-    live = Previous(name="v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1'", "app.py:7"),))
+    live = Previous(name="v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1' OR id::text LIKE '%9'", "app.py:7"),))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == [("C01", "two", 10)]
     assert coverage.previous_statements == 1
@@ -457,6 +457,7 @@ TYPES = {
     "wide int": ("wide TYPE bigint", None),
     "price float8": ("price TYPE numeric", None),
     "name varchar(9)": ("name TYPE text", None),
+    "page jsonb": ("name TYPE text; UPDATE a SET page = '[]'", None),
 }  # fmt: skip
 
 

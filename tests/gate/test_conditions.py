@@ -17,6 +17,9 @@ CONDITIONS = {
     "data ->> 'kind' = 'x' AND data -> 'at' ->> 'day' IS NOT NULL AND data @> '{\"n\": 1}'": {
         "data": """'{"kind": "x", "at": {"day": "x"}, "n": 1}'"""
     },
+    "tags @> ARRAY['a'] AND words @> '{b,c}' AND list @> '[1]' AND span @> '2026-01-01'::date": {
+        "tags": "ARRAY['a']", "words": "'{b,c}'", "list": "'[1]'", "span": "'2026-01-01'",
+    },
     "a.id = b.id AND count(*) > 1 AND state <> 'x' AND kind IS NOT NULL": {},
 }  # fmt: skip
 

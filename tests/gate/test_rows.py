@@ -492,6 +492,9 @@ def test_code_behind_a_query_is_executed_on_a_row_that_the_query_finds_or_named_
     table = 'op.execute("CREATE TABLE notes (id int PRIMARY KEY, title text, stars int, kind text, meta json)")'
     bodies = [*(FOUND.format(*each) for each in LOOKS_FOR.values()), GUARDS, RAISES]
     bodies.append("op.execute(\"UPDATE notes SET title = 'x' WHERE kind = NULL\")")
+    bodies.append(
+        "op.execute('/* a comment */\\n' * 40 + \"WITH o AS (SELECT id FROM notes WHERE kind = 'y') UPDATE notes n SET title = NULL FROM o WHERE o.id = n.id AND stars > 90\")"
+    )
     bodies.append("op.get_bind().connection.cursor().execute(\"UPDATE notes SET title = NULL WHERE title = 'raw'\")")
     proof = prove_history(followed((None, table, ""), bodies), start_after="a")
     missing = 'ProgrammingError: (psycopg.errors.UndefinedColumn) column "missing" of relation "notes" does not exist'
@@ -504,7 +507,8 @@ def test_code_behind_a_query_is_executed_on_a_row_that_the_query_finds_or_named_
             "r3",
             "2 of 2 values of public.notes.stars are NULL now; 1 of 2 values of public.notes.kind are NULL now",
         ),
-        ("D10", "r6", "1 of 2 values of public.notes.title are NULL now"),
+        ("D10", "r6", "2 of 2 values of public.notes.title are NULL now"),
+        ("D10", "r7", "1 of 1 values of public.notes.title are NULL now"),
     ]
     assert proof.coverage.unproven == (
         "models",

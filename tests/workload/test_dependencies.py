@@ -296,6 +296,9 @@ def test_a_pylock_that_names_a_folder_of_the_tree_is_good_for_this_tree_alone(tr
     (tree / "uv.lock").unlink()
     (tree / "pylock.toml").write_text('lock-version = "1.0"\n[[packages]]\nname = "idna"\n')
     assert key(tree) == key(elsewhere(tree))
+    (tree / "parts").mkdir()
+    sources = dependencies._sources(replace(planned(tree), without=("idna",)), tree / "parts")
+    assert sources == ["--requirement", str(tree / "pylock.toml")]  # uv takes nothing else beside it
     with (tree / "pylock.toml").open("a") as file:
         file.write('[[packages]]\nname = "model"\ndirectory = { path = "model" }\n')
     assert key(tree) != key(elsewhere(tree))

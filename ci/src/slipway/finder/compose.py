@@ -18,8 +18,8 @@ def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[t
     """Yield the lines of a compose file's services that are built from this repository or start a known server."""
     lines = [*tree.lines(file)]
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
-    names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
-    for start, end in pairwise((*names, len(lines))):
+    names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}[^\s#]", line)]
+    for start, end in pairwise((*(names or [0]), len(lines))):
         text = "\n".join(line for _, line in lines[start:end])
         built = _BUILT.search(text)
         elsewhere = built and not _is_around(tree, posixpath.join(posixpath.dirname(file), built[1]))

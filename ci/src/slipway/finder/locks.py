@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -153,8 +154,8 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
     chosen = [part for part in _parts(tree) if part.name in installed or (everything and part.subject is Subject.EXTRA)]
     yield from ((part, "") for part in chosen)
     pinned = lock(tree)
-    compiled = tree.read(pinned.value) if pinned and pinned.value.endswith(".txt") else ""
-    known = dependencies(tree).union(_names(compiled.splitlines()), *(part.packages for part in chosen))
+    compiled = _names_in(tree, pinned.value) if pinned else ()
+    known = dependencies(tree).union(compiled, *(part.packages for part in chosen))
     others = sorted((part for part in _parts(tree) if part not in chosen), key=lambda part: part.order)
     for wanted in (ALEMBIC, DRIVERS):
         having = [part for part in others if wanted & part.packages]
@@ -167,6 +168,14 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
         if having and not _provides(known, name) and not _provides(brought_by(tree, known), name):
             known |= having[0].packages
             yield having[0], f"env.py needs {name}"
+
+
+def _names_in(tree: Tree, lock: str) -> Iterable[str]:
+    """Return the packages of a compiled lock file or a pylock.toml, in which the parts may be already."""
+    if lock.endswith(".txt"):
+        return _names(tree.read(lock).splitlines())
+    is_pylock = posixpath.basename(lock).startswith("pylock")
+    return map(normal, re.findall(r'^name = "([^"]+)"', tree.read(lock), re.MULTILINE)) if is_pylock else ()
 
 
 def _installed(tree: Tree) -> set[str]:

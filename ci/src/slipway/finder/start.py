@@ -1,9 +1,9 @@
 """How the service is started: command, server and port, as far as its files state them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from typing import Final
 
 from slipway.finder.compose import commands_of_compose, of_own_services
@@ -41,6 +41,7 @@ _TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _IN_AN_IMAGE: Final = re.compile(r"(?:\$\{?\w+\}?)?/.*\.py")
 _PUBLISHED: Final = re.compile(r"""\s*-\s*["']?[\w.${}:-]*:(\d{2,5})(?:/tcp)?["']?\s*(?:#.*)?""")
+_KEY: Final = re.compile(r"\s*([\w-]+):\s*(?:#.*)?")
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _PLATFORMS: Final = r"heroku\.yml|render\.ya?ml|railway\.(?:json|toml)|app\.ya?ml|fly\.toml|nixpacks\.toml"
 _STARTS: Final = re.compile(
@@ -113,9 +114,17 @@ def starts(tree: Tree) -> Iterator[Start]:
                     arguments=(*arguments, *named),
                     others={**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)},
                     around=() if all(map(_RUNNER.fullmatch, around)) else around,
-                    wrapper=tuple(word for word in before[len(around) :] if not _RUNNER.fullmatch(word)),
+                    wrapper=tuple(_instrumenting(before[len(around) :])),
                 )
                 break
+
+
+def _instrumenting(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a program around the server, without a shell, without options whose value is a variable."""
+    for word, following in pairwise((*words, "")):
+        flag = word.startswith("-") and "=" not in word and "$" in following
+        if not (flag or "$" in word or _RUNNER.fullmatch(word) or _SHELL.fullmatch(word)):
+            yield word
 
 
 def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
@@ -295,14 +304,20 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
 
 def _published(tree: Tree) -> Iterator[Fact]:
     """Yield the port inside the container of a compose service that is built from this repository and publishes or checks the port."""
-    found = [
-        Fact(subject=Subject.PORT, value=match[1], place=place)
-        for name in sorted(tree.matching(COMPOSE), key=_is_for_development)
-        for place, line in of_own_services(tree, name, SERVERS)
-        if (match := _PUBLISHED.fullmatch(line) or CHECKED.search(line)) and match[1]
-    ]
+    files = sorted(tree.matching(COMPOSE), key=_is_for_development)
+    found = [fact for name in files for fact in _ports_in(of_own_services(tree, name, SERVERS))]
     others = sorted({each.value for each in found} - {each.value for each in found[:1]})
     yield from (replace(each, guessed=f"there is also {', '.join(others)}" if others else "") for each in found[:1])
+
+
+def _ports_in(lines: Iterable[tuple[str, str]]) -> Iterator[Fact]:
+    """Yield the ports in the items below `ports` and `expose`, and in requests to the container itself."""
+    key = ""
+    for place, line in lines:
+        key = _KEY.sub(r"\1", line) if _KEY.fullmatch(line) else key
+        published = _PUBLISHED.fullmatch(line) if key in ("ports", "expose") else None
+        if (match := published or CHECKED.search(line)) and match[1]:
+            yield Fact(subject=Subject.PORT, value=match[1], place=place)
 
 
 def _is_for_development(name: str) -> bool:

@@ -95,7 +95,7 @@ def _start(tree: Tree) -> Iterator[Fact]:
         line = (*(start.wrapper if start else ()), *line)
         guessed = "" if start else _unknown_start(tree)
         if start and not is_as_written(line, start):
-            guessed = f"the line is {shlex.join(start.words)}"
+            guessed = f"the line is {without_password(shlex.join(start.words))}"
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
         for other, at in start.others.items() if start else ():
             yield Fact(subject=Subject.LEFT_OUT, value=without_password(other), place=at)
@@ -108,7 +108,9 @@ def _unknown_start(tree: Tree) -> str:
     if developers := next(starts(tree), None):
         return f"the command of {developers.place} is one for development"
     runs = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"} and each.command]
-    return "no file starts a server" + "".join(f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1])
+    return "no file starts a server" + "".join(
+        f"; {each.place} runs {without_password(shlex.join(each.command))}" for each in runs[:1]
+    )
 
 
 def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:

@@ -228,4 +228,4 @@ def text_in(node: ast.AST | None) -> str | None:
 
 def without_password(text: str) -> str:
     """Return a text whose URLs have neither user nor password."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)

@@ -6,14 +6,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.finder.compose import of_own_services
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded, origin_of
+from slipway.finder.start import SERVERS
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # a shell's default for an unset variable
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
+# A path exists in the container only; the others begin an alias, an anchor, a tag, a block or a collection of YAML.
+_NO_VALUE: Final = frozenset("/*&!|>[{")
 _OF_COMPOSE: Final = re.compile(r"""\s*(?:-\s*)?["']?([A-Z][A-Z0-9_]*)["']?\s*[:=]\s*["']?([^"'#]*?)["']?\s*(?:#.*)?""")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH$|CERT")
 _AMOUNT: Final = re.compile(
@@ -168,9 +172,9 @@ def _of_compose(tree: Tree) -> dict[str, Variable]:
     """Return the variables that compose files set. Leave out paths, which exist in the container only."""
     found: dict[str, Variable] = {}
     files = sorted(tree.matching(COMPOSE), key=len)  # that of no special use first
-    for place, line in (line for name in files for line in tree.lines(name)):
+    for place, line in (line for name in files for line in of_own_services(tree, name, SERVERS)):
         match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
-        if match and match[2][:1] != "/" and "$" not in match[2]:
+        if match and match[2][:1] not in _NO_VALUE and "$" not in match[2]:
             found.setdefault(match[1], Variable(match[1], match[2], place))
     return found
 

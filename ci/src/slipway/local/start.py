@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from slipway.errors import BadInputError, Obstacles, SlipwayError
 from slipway.local.inside import Inside, launched, stopped_afterwards
@@ -23,28 +24,27 @@ class Place:
     process: Inside | None = None
 
 
-class _Ahead:
-    """The processes that wait for `gate_started`, by folder and Python."""
-
-    launched: dict[tuple[Path, Python], Inside] = {}  # noqa: RUF012 -- one of a process
+_ahead: Final = dict[tuple[Path, Python], Inside]()  # the processes that wait for `gate_started`
 
 
 @contextmanager
 def gate_ahead(source: Path, named: Path | None) -> Iterator[None]:
     """Launch the gate that `gate_started` asks for in the block, if its environment exists already; obstacles are reported there."""
+    own = None
     with suppress(SlipwayError, OSError):
         folder = folder_of(source)
         if python := named_environment(named) if named else _existing(folder):
-            _Ahead.launched[folder, python] = _launched(folder, python)
+            own = folder, python
+            _ahead[own] = _launched(*own)
     try:
         yield
     finally:
-        while _Ahead.launched:
-            _Ahead.launched.popitem()[1].stop()
+        if own and (unused := _ahead.pop(own, None)):
+            unused.stop()
 
 
 def _launched(folder: Path, python: Python) -> Inside:
-    return _Ahead.launched.pop((folder, python), None) or launched("slipway.gate", [], folder, python)
+    return _ahead.pop((folder, python), None) or launched("slipway.gate", [], folder, python)
 
 
 @asynccontextmanager

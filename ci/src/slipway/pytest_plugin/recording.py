@@ -53,12 +53,14 @@ class Recording:
             self._statements = {_VALUE.sub("?", each.sql): each for each in (*self._statements.values(), *recorded)}
 
     def _record(
-        self, _connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, executemany: Any
+        self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, executemany: Any
     ) -> None:
         if sql in self._statements or not _RECORDED.match(sql) or _CATALOGS.search(sql):
             return
         frames = list(_frames())
         written = with_parameters(sql, parameters[0] if executemany else parameters)
+        if written and not parameters and connection.dialect.paramstyle in ("format", "pyformat"):
+            written = written.replace("%%", "%")
         if written and not any(file.endswith(_REVISIONS) for file, _ in frames):
             self._statements[sql] = Recorded(" ".join(written.split()), self._place(frames))
 

@@ -4,6 +4,7 @@ An error in the settings is one sentence with the file, the key, the value that 
 allowed.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -77,15 +78,18 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
 
 def load(source: Path, *, named: bool = True) -> Settings:
     """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
-    own, file = source / OWN_FILE, source / "pyproject.toml"
-    if own.is_file():
-        if file.is_file() and _has_table(text_of(file)):
-            both = f"{OWN_FILE} and {file.name} both have [tool.slipway]"
-            raise SettingsError(both, "move everything into one of the two, and remove the table from the other")
-        return load_file(own, named=named)
-    if not file.is_file():
+    files = [file for name in FILES if (file := source / name).is_file()]
+    if not files:
         raise MissingTableError(f"there is neither a pyproject.toml nor a {OWN_FILE} in {source.resolve()}")
-    return load_file(file, named=named)
+    check_only_table(map(text_of, files))
+    return load_file(files[0], named=named)
+
+
+def check_only_table(texts: Iterable[str]) -> None:
+    """Raise SettingsError when several files of a service have `[tool.slipway]`."""
+    if sum(map(_has_table, texts)) > 1:
+        both = f"{' and '.join(FILES)} both have [tool.slipway]"
+        raise SettingsError(both, "move everything into one of the two, and remove the table from the other")
 
 
 def _has_table(text: str) -> bool:

@@ -535,6 +535,8 @@ def _sources(plan: _Plan, folder: Path) -> list[str]:
     else:
         of_setup = plan.lock.name in ("setup.cfg", "setup.py")
         files = {"requirement": [] if of_setup else requirements_of_parts(plan.view), "override": omitted}
+        if plan.lock.name.startswith("pylock"):  # has its parts already, and uv takes nothing else beside it
+            files = {}
         own = ["--requirement", str(plan.lock), *(plan.parts if of_setup else [])]
     for name, lines in files.items():
         (folder / name).write_text("\n".join(lines), encoding="utf-8")

@@ -22,4 +22,4 @@ def _load() -> float:
 
 
 def _processors() -> int:
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

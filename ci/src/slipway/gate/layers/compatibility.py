@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -31,7 +31,7 @@ from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import as_superuser, literal, query
-from slipway.gate.names import few, is_table
+from slipway.gate.names import few, is_table, parts
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere
 from slipway.records.gate import Model, Previous
@@ -302,9 +302,15 @@ class _Releases:
     def _read_otherwise(self, connection: Connection, gone: Collection[Query]) -> Iterator[Refused]:
         """Yield the values that the previous release reads as another type than before the revision."""
         for each in [each for each in self._queries if each in self._kinds and each not in gone]:
-            now = read_types.kinds(connection, each)
+            now = read_types.kinds(connection, each, self._altered)
             yield from read_types.differences(each, self._kinds[each], now)
             self._kinds[each] = {**self._kinds[each], **now}
+
+    @cached_property
+    def _altered(self) -> set[str]:
+        """The names of the columns whose definitions the revisions change."""
+        names = (name for change in self.changes for name in _writes_otherwise(change))
+        return {parts(name)[-1] for name in names}
 
     def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
         """Return whether a derived INSERT finds no parent key, because the revisions have deleted the parent's rows."""
@@ -362,7 +368,7 @@ class _Releases:
         reads = [
             each for each in working if each.sql.startswith("SELECT") and (not each.table or each.table in concerned)
         ]
-        self._kinds = {each: read_types.kinds(connection, each) for each in reads}
+        self._kinds = {each: read_types.kinds(connection, each, self._altered) for each in reads}
         writes = ((each, concerned[each.table]) for each in working if each.table in concerned)
         effects = ((each, effects_of_writes.measured(connection, each, table)) for each, table in writes)
         self._effects = {each: effect for each, effect in effects if effect}

@@ -44,12 +44,12 @@ class ConcurrencyResult:
     unreached: bool = False
 
     def and_queues_of(self, other: "ConcurrencyResult") -> "ConcurrencyResult":
-        """Add the lock queues of another result."""
+        """Add the lock queues of another result. Each of the two may have ended early."""
+        queues = {revision: contention.queue for revision, contention in other.revisions.items()}
         return ConcurrencyResult(
             {
-                revision: replace(contention, queue=other.revisions[revision].queue)
-                for revision, contention in self.revisions.items()
-                if revision in other.revisions
+                revision: replace(self.revisions.get(revision, Contention()), queue=queues.get(revision))
+                for revision in {**self.revisions, **queues}
             },
             list(dict.fromkeys([*other.gaps, *self.gaps])),
             self.unreached or other.unreached,

@@ -97,8 +97,12 @@ def meeting(condition: str) -> Mapping[tuple[str, str], str]:
     documents: dict[tuple[str, str], dict[str, Any]] = {}
     for match in _COMPARED.finditer(text):
         key = (match["of"] or "", match["column"])
-        if match["path"] or (match["operator"] or "")[:1] in ("?", "@"):
+        operator = match["operator"] or ""
+        if match["path"] or operator.startswith("?") or (operator == "@>" and _is_object(match["value"])):
             _merge(documents.setdefault(key, {}), _document(match))
+        elif operator == "@>":  # an array, a range or a JSON array, which contains itself
+            is_array = "ARRAY" in match[0].upper()
+            values.setdefault(key, f"ARRAY[{match['value']}]" if is_array else match["value"])
         elif value := _value(match):
             values.setdefault(key, value)
     for match in _TRUTH.finditer(text):
@@ -122,17 +126,31 @@ def _value(match: re.Match[str]) -> str:
 
 
 def _document(match: re.Match[str]) -> dict[str, Any]:
-    """Return the JSON document in which a path has the compared value."""
+    """Return the JSON document in which a path has the compared value; an empty one for NULL."""
+    if match["null"]:
+        return {}
     leaf: Any = match["value"].strip("'").replace("''", "'") if match["value"] else "x"
     operator = match["operator"] or ""
     keys = [key for step in re.findall(_TEXT, match["path"]) for key in step.strip("'{}").split(",")]
     if operator.startswith("@"):
-        leaf = json.loads(leaf)
+        leaf = _parsed(leaf)
     elif operator.startswith("?"):
         keys, leaf = [*keys, leaf], {}
     for key in reversed(keys):
         leaf = {key: leaf}
     return leaf if isinstance(leaf, dict) else {}
+
+
+def _parsed(text: str) -> Any:
+    """Return a JSON value; a text that is no JSON stays a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_object(value: str) -> bool:
+    return isinstance(_parsed(value.strip("'").replace("''", "'")), dict)
 
 
 def _merge(document: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.gate.layers.queries import Query, Refused
+from slipway.gate.layers.queries import Query, Refused, executed
 from slipway.gate.layers.seeds import Table
 from slipway.gate.measure.session import literal
 from slipway.gate.names import parts
@@ -90,7 +90,7 @@ def _effect(connection: Connection, query: Query, columns: tuple[str, ...]) -> E
     connection.exec_driver_sql("BEGIN")
     try:
         rows = connection.exec_driver_sql(_ROWS.format(table=table)).scalar() if kind == "UPDATE" else None
-        touched = connection.exec_driver_sql(query.sql).rowcount
+        touched = executed(connection, query.sql).rowcount
         try:
             look = _WRITTEN.format(table=table, name=literal(table))
             held, written, now, types = connection.exec_driver_sql(look).one()

@@ -94,11 +94,17 @@ def refusal(connection: Connection, query: Query) -> Refused | None:
     """Execute a statement and roll it back. Return its failure, or None."""
     connection.exec_driver_sql("BEGIN")
     try:
-        return _reported(query, connection.exec_driver_sql(query.sql))
+        return _reported(query, executed(connection, query.sql))
     except DBAPIError as error:
         return Refused(query, sentence(error), sqlstate(error) or "")
     finally:
         connection.exec_driver_sql("ROLLBACK")
+
+
+def executed(connection: Connection, sql: str) -> "CursorResult[Any]":
+    """Execute a statement without parameters, in which `%` means itself. pg8000 reads placeholders even then."""
+    text = sql.replace("%", "%%") if connection.dialect.driver == "pg8000" else sql
+    return connection.exec_driver_sql(text, execution_options={"no_parameters": True})
 
 
 def _reported(query: Query, result: "CursorResult[Any]") -> Refused | None:
@@ -272,7 +278,7 @@ def prepared(connection: Connection, queries: Iterable[Query]) -> dict[Query, st
             continue
         name = f"slipway_query_{number}"
         try:
-            connection.exec_driver_sql(f"PREPARE {name} AS {query.sql}")
+            executed(connection, f"PREPARE {name} AS {query.sql}")
             connection.exec_driver_sql(f"EXPLAIN EXECUTE {name}")  # lets Postgres plan the statement
         except DBAPIError:  # the text has several statements
             continue

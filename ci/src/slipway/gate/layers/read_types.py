@@ -3,25 +3,29 @@
 A time with a zone cannot be compared with one without, a Decimal is no JSON. SQLAlchemy converts between float and Decimal itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
-from slipway.gate.layers.queries import Query, Refused
+from slipway.gate.layers.queries import Query, Refused, executed
 
 READ: Final = "a read value"  # in the place of an SQLSTATE
 _ALIKE: Final = {"float": "Decimal"}
 
 
-def kinds(connection: Connection, query: Query) -> Mapping[str, str]:
-    """Return the kind of value by column of a SELECT that works, as far as its rows hold values."""
+def kinds(connection: Connection, query: Query, columns: Collection[str]) -> Mapping[str, str]:
+    """Return the kind of value by result column of a SELECT that works, for `columns` of tables and as far as its rows hold values.
+
+    Other columns may hold values of several kinds, such as JSON. SQLAlchemy labels a column as `table_column`, too.
+    """
     connection.exec_driver_sql("BEGIN")
     try:
-        rows = connection.exec_driver_sql(query.sql).mappings().all()
+        rows = executed(connection, query.sql).mappings().all()
     finally:
         connection.exec_driver_sql("ROLLBACK")
-    return {column: _kind(value) for row in rows for column, value in row.items() if value is not None}
+    names = {name for row in rows for name in row if any(f"_{name}".endswith(f"_{column}") for column in columns)}
+    return {name: _kind(row[name]) for row in rows for name in names if row[name] not in (None, [])}
 
 
 def differences(query: Query, before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Refused]:
@@ -37,4 +41,4 @@ def _kind(value: Any) -> str:
     name = type(value).__name__
     if name in ("datetime", "time"):
         return f"{name} {'without' if value.tzinfo is None else 'with'} a zone"
-    return f"list of {_kind(value[0])}" if isinstance(value, list) and value else name
+    return f"list of {_kind(value[0])}" if isinstance(value, list) else name

@@ -15,9 +15,9 @@ from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import NAME, is_table
 
 _READS = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:WITH\b.*?\)\s*)?"
+    r"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*(?:WITH\b.*?\)\s*)?"
     rf"(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{TABLE})"
-    rf"|(?:(?P<insert>INSERT)\s+INTO\b.*?\b)?SELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{TABLE}))",
+    rf"|(?:(?P<insert>INSERT)\s+INTO\b(?:(?!\bVALUES\b).)*?\b)?SELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{TABLE}))",
     re.IGNORECASE | re.DOTALL,
 )
 # One row answers a question for existence or number. A page after the last one has no row.
@@ -27,8 +27,8 @@ _ANSWERS = re.compile(
 _FOLLOWS_A_PAGE = re.compile(r"[<>]=?\s*(?:%\(\w+\)s|%s|\$\d+)")
 _CONDITION = re.compile(r"\bWHERE\b(?P<condition>.*)", re.IGNORECASE | re.DOTALL)
 _IS_NULL = re.compile(rf"({NAME})\s+IS\s+NULL\b", re.IGNORECASE)
-_EQUALS_NULL = re.compile(r"(?P<operator>=|<>|!=)\s*NULL\b(?:::[\w ]+)?", re.IGNORECASE)
-_OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE)\b", re.IGNORECASE)
+_EQUALS_NULL = re.compile(r"(?<![<>])(?P<operator>=|<>|!=)\s*NULL\b(?:::[\w ]+)?", re.IGNORECASE)
+_OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE|SET)\b", re.IGNORECASE)
 _FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({TABLE})", re.IGNORECASE)
 # An outer join yields NULLs, and the column may belong to another table or a subquery.
 _JOINS = re.compile(

@@ -50,7 +50,13 @@ def _text_of(value: Any) -> str:
 
 
 def _array(values: Sequence[Any]) -> str:
-    return "{" + ",".join("NULL" if value is None else json.dumps(_text_of(value)) for value in values) + "}"
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None or isinstance(value, list | tuple):
+        return "NULL" if value is None else _array(value)
+    return '"' + _text_of(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 _WRITTEN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
