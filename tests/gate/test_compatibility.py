@@ -457,7 +457,7 @@ TYPES = {
     "wide int": ("wide TYPE bigint", None),
     "price float8": ("price TYPE numeric", None),
     "name varchar(9)": ("name TYPE text", None),
-    "page jsonb": ("name TYPE text; UPDATE a SET page = '[]'", None),
+    "page jsonb": ("name TYPE text; UPDATE a SET page = '[1]'", None),
 }  # fmt: skip
 
 
