@@ -22,7 +22,7 @@ LISTENS = ENV.replace("import sqlalchemy as sa", "import sqlalchemy\nimport sqla
     [
         (
             ENV,
-            """create_engine(…, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})  # migrations/env.py, line 6; retry when it expires""",
+            """create_engine(…, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})  # migrations/env.py, line 6; for Postgres only; retry when it expires""",
             (
                 AT_ONCE,
                 f'{AT_ONCE}, connect_args={{"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"}}',

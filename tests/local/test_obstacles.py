@@ -51,7 +51,7 @@ def test_an_error_of_a_module_has_the_settings_file_that_exists_only_as_an_examp
     first, other = with_its_causes(error, tmp_path, Migrations(), HERE).obstacles
     assert first is error
     assert str(other).startswith(
-        "config.py reads config.yaml, which the repository has only as config_template.yaml: if"
+        "config.py may read config.yaml, which the repository has only as config_template.yaml: if"
     )
 
 

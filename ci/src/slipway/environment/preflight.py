@@ -37,7 +37,8 @@ _STAND_IN = "stand-in"
 # Rules about a server that does not answer. This machine has no security group that could block it.
 _SERVERS: Final = ("unknown-host", "unreachable")
 _START_SERVER: Final = (
-    "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres"
+    "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres, "
+    'whose address the variables with the value "{url}" get'
 )
 _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own")
 

@@ -21,7 +21,7 @@ PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox",
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
 # Above the service's folder, only files directly in those folders are read, and their folders for containers and CI.
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev)/.*)")
-COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
+COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:(?:docker|container|podman)-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _LARGEST: Final = 2_000_000  # bytes; enough for a long lock file
 _MOST: Final = 200_000  # files; a home folder has more, and reading it would take minutes
 _NOT_THE_SERVICE: Final = re.compile(

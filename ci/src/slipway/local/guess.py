@@ -24,7 +24,7 @@ _SERVICE: Final = {
     "health-path": Subject.HEALTH_PATH,
 }
 _IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
-_COMMENTS: Final = {"start-after": "revisions up to this one are run, and not tested: they were there before slipway"}
+_COMMENTS: Final = {"start-after": "revisions up to this one are not tested: they were there before slipway"}
 _MIGRATIONS: Final = {
     "config": Subject.CONFIG,
     "directory": Subject.DIRECTORY,

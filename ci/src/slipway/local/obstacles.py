@@ -67,10 +67,11 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
     elif made_up and repr(STAND_IN) in str(error):
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
         causes.append(BadInputError(what, "give each a value that it knows in [tool.slipway.migrations] variables"))
-    elif _PLACE.match(error.what) and (named := next(named_examples(tree), None)):
-        module, wanted, example = named
-        what = f"{module} reads {wanted}, which the repository has only as {example}"
-        causes.append(BadInputError(what, f"if that is the cause, copy {example} to {wanted} and fill it in"))
+    elif _PLACE.match(error.what) and (named := [*named_examples(tree)]):
+        each = (f"{wanted}, which the repository has only as {example}" for _, wanted, example in named)
+        what = f"{named[0][0]} may read {'; or '.join(each)}"
+        step = "copy the example to the file's name and fill it in, or set the variable that names the file"
+        causes.append(BadInputError(what, f"if that is the cause, {step}"))
     return ObstaclesError([error, *causes]) if causes else error
 
 

@@ -57,7 +57,9 @@ _SYNCHRONOUS: Final = (
     '[tool.slipway.migrations], such as driver = "postgresql+{}"'
 )
 _ADDRESS: Final = 'the variable that holds the address gets the value "{url}" in [tool.slipway.migrations] variables'
-_VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
+_VARIABLES: Final = (
+    'variables it needs go to [tool.slipway.migrations] variables, such as variables = { NAME = "value" }'
+)
 
 
 class Environment:

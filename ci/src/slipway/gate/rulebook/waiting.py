@@ -83,7 +83,7 @@ def timeouts_in(env: EnvFile, timeouts: Mapping[str, str]) -> str:
         sets = (f"    cursor.execute(\"SET {name} = '{value}'\")" for name, value in timeouts.items())
         return _LISTENER.format(file=env.file, statements="\n".join(sets)).rstrip() + longest
     line = next(number for number, text in enumerate(env.source.splitlines(), start=1) if f"{engine[1]}(" in text)
-    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; retry when it expires{longest}"
+    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; for Postgres only; retry when it expires{longest}"
 
 
 NO_TIMEOUT: Final = _warning(
