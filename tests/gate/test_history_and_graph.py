@@ -42,7 +42,7 @@ def test_a_history_with_several_heads_is_executed(prove_history):
 
 def test_two_files_with_one_revision_id_are_a_finding(prove_history):
     twin = "revision = 'one'\ndown_revision = None\ndef upgrade(): pass\ndef downgrade(): pass\n"
-    proof = prove_history({"one": a_table(None, "a")}, files={"migrations/versions/twin.py": twin})
+    proof = prove_history({"one": a_table(None, "a")}, files={"migrations/versions/twin.py": twin}, start_after="one")
     assert rules(proof) == ["G04"]
     assert "one is present more than once" in proof.findings[0].measured
     assert proof.verdict is Verdict.FAIL

@@ -32,6 +32,7 @@ from models import metadata
 
 engine = sa.create_engine("postgresql+psycopg://", poolclass=sa.pool.NullPool)
 with engine.connect() as connection:
+    connection.exec_driver_sql("SELECT 'shop'::regnamespace")  # the baseline's
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
@@ -48,11 +49,14 @@ def read(tmp_path, server, forked_gate, monkeypatch):
     (tmp_path / "migrations/env.py").write_text(ENV)
     (tmp_path / "other.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
     (tmp_path / "models.py").write_text(MODELS.format("title"))
+    (tmp_path / "baseline.sql").write_text("CREATE SCHEMA shop;")
     for arguments in (("init", "--quiet"), ("add", "--all"), COMMITTED):
         subprocess.run(["git", "-C", tmp_path, *arguments], check=True, capture_output=True)
     (tmp_path / "models.py").write_text(MODELS.format("heading"))
     python = Python(Path(sys.prefix))
-    today = Workplace(folder=tmp_path, python=python, migrations=Migrations(), server=NamedServer(server))
+    today = Workplace(
+        folder=tmp_path, python=python, migrations=Migrations(baseline="baseline.sql"), server=NamedServer(server)
+    )
     options = AlembicOptions(config="other.ini")
     released = commit_at(tmp_path).revision
     return lambda commit=released: anyio.run(previous_at, today, commit, "v1", options)

@@ -267,7 +267,7 @@ def _of_script(tree: Tree, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the commands of a script that may start a server, with their continued lines."""
     lines = [*tree.lines(name)]
     for index, (place, line) in enumerate(lines):
-        if any(server in line for server in SERVERS):
+        if not line.lstrip().startswith("#") and any(server in line for server in SERVERS):
             continued = [*takewhile(lambda at: lines[at][1].rstrip().endswith("\\"), range(index, len(lines) - 1))]
             joined = " ".join(lines[at][1].rstrip().removesuffix("\\") for at in (*continued, index + len(continued)))
             yield place, words(joined.partition("command=")[2] or joined)

@@ -131,6 +131,8 @@ def read(
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     problems = tuple(dict.fromkeys(broken))
     past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts, initial), broken=problems)
+    if problems and not nodes:  # findings say why alembic cannot read the history
+        return past
     if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
     compared = _compared(nodes, since)

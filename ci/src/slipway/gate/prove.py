@@ -4,8 +4,10 @@ import platform
 import re
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import Final
 
 import alembic
@@ -16,7 +18,7 @@ import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history, joining
 from slipway.gate.connections import every_connection_led_to
-from slipway.gate.databases import fresh, server_version
+from slipway.gate.databases import fresh, owner_of, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather, initial_of
 from slipway.gate.findings.schema import not_executed, without_baseline
 from slipway.gate.history import History, Node
@@ -28,7 +30,7 @@ from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.names import few
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
-from slipway.migration.database import keeping_connections
+from slipway.migration.database import keeping_connections, with_connection
 from slipway.migration.environment import sentence
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
@@ -282,11 +284,19 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 
 
 def models_of(question: GateQuestion, server: URL) -> Previous:
-    """Run env.py on an empty database, and return the models that it names. Raise BadInputError when there are none."""
+    """Run env.py on a database with the baseline only, and return the models that it names. Raise BadInputError when there are none.
+
+    A release from before the baseline does without it.
+    """
     with keeping_connections(server):
         server_version(server)
         environment = environment_of(question, server)
+        initial = None
+        with suppress(BadInputError):
+            initial = initial_of(question, environment)
         with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
+            if initial:
+                with_connection(database, partial(initial.build, owner=owner_of(database)))
             try:
                 options = run(environment, lambda _heads, _context: ())
             except (Exception, SystemExit) as error:

@@ -29,7 +29,7 @@ FAILS: Final = _error(
 )
 _DUMP: Final = """\
 pg_dump --schema-only --no-owner --no-privileges "$PRODUCTION" > baseline.sql
-pg_dump --data-only --table=alembic_version "$PRODUCTION" >> baseline.sql"""
+pg_dump --data-only --table='*.alembic_version' "$PRODUCTION" >> baseline.sql"""
 SET_BASELINE: Final = (
     "if production had it before the first revision, write its schema with `pg_dump --schema-only` into a file, "
     "and name that as baseline in [tool.slipway.migrations]; `slipway init --yes` writes one from the models"
