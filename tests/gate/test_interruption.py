@@ -107,16 +107,17 @@ def test_the_revisions_before_are_there_whatever_they_did(prove_history):
     assert [finding.revision for finding in proof.findings if finding.rule == "T03"] == ["three", "five"]
 
 
-def test_a_block_that_the_template_puts_around_every_revision_is_to_be_removed_there(prove_history):
+def test_a_block_that_the_template_puts_around_every_revision_is_one_finding(prove_history):
     built = {
         name: (down, block(f"op.create_table('{name}', sa.Column('id', sa.Integer))"), f"op.drop_table('{name}')")
         for name, down in (("one", None), ("two", "one"), ("three", "two"))
     }
     mako = {"migrations/script.py.mako": block("${upgrades}")}
-    found = [each for each in prove_history(built, files=mako).findings if each.rule == "T03"]
-    assert [each.revision for each in found] == ["one", "two", "three"]
-    remedy = "Write upgrade() without the autocommit block, and remove it from migrations/script.py.mako"
-    assert all(each.remedy.startswith(remedy) for each in found)
+    (found,) = (each for each in prove_history(built, files=mako).findings if each.rule == "T03")
+    assert found.revisions == ("one", "two", "three")
+    assert found.remedy.startswith(
+        "Write upgrade() without the autocommit block, and remove it from migrations/script.py.mako"
+    )
 
 
 def test_old_revisions_are_not_interrupted(prove_history):

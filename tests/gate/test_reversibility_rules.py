@@ -86,6 +86,20 @@ def test_a_downgrade_that_declares_that_there_is_none_is_a_note(only_finding):
     assert finding.measured == "NotImplementedError: the rows are gone"
 
 
+@pytest.mark.parametrize(("downgrade", "rule"), [("raise NotImplementedError", "R06"), ("", "R01")])
+def test_a_project_without_downgrades_hears_it_once_and_each_revision_is_known_to_have_none(
+    prove_history, downgrade, rule
+):
+    names = ("one", "two", "three")
+    history = {
+        name: (down, f"op.execute('CREATE TABLE {name} ()')", downgrade)
+        for name, down in zip(names, (None, *names), strict=False)
+    }
+    (finding,) = prove_history(history).findings
+    assert (finding.rule, finding.revisions) == (rule, names)
+    assert finding.measured.endswith("; and 2 more in two, three")
+
+
 def test_a_revision_that_declares_no_downgrade_passes(prove_history):
     assert prove_history({"one": (None, TABLE, "raise NotImplementedError")}).verdict is Verdict.PASS
 

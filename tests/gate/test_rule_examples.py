@@ -188,7 +188,9 @@ def findings_of(write_project, server_url, monkeypatch, tmp_path, prove_in_proce
         )
         return {
             rule: [
-                each for each in proof.findings if f"{each.revision}".rpartition("_")[0] == executed.replace("-", "")
+                each
+                for each in proof.findings
+                if executed.replace("-", "") in {name.rpartition("_")[0] for name in each.revisions}
             ]
             for rule, executed in SAME_AS[examples.side].items()
             if executed in examples.rules

@@ -105,6 +105,11 @@ def test_a_finding_decides_its_verdict_whether_it_is_allowed_or_not(rule, field,
     assert getattr(verdicts(proof(*HISTORY, findings=(finding(rule, suppressed),))), field) is answer
 
 
+def test_a_finding_that_was_folded_into_one_of_another_revision_decides_too():
+    folded = dataclasses.replace(finding("R06"), revision="b", also=("c",))
+    assert verdicts(proof(*HISTORY, findings=(folded,))).reversible is Ternary.NO
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -79,6 +79,11 @@ def test_every_rule_belongs_to_the_check_of_its_family():
     }
 
 
+def test_a_finding_fails_its_check_of_each_revision_that_it_concerns():
+    found = proof(*map(revision, "abc"), findings=(dataclasses.replace(ERROR, also=("c",)),))
+    assert [name for name in "abc" if judge(found, LOCKS, name).failures] == ["a", "c"]
+
+
 def test_what_is_of_no_known_family_fails_the_history_so_that_no_finding_is_lost():
     unknown = dataclasses.replace(ERROR, rule="X01")
     assert judge(proof(revision("a"), findings=(unknown,)), GRAPH).failures == (unknown,)

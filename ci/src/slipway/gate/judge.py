@@ -47,8 +47,8 @@ from slipway.gate.rulebook.rows import (
     ZONE,
 )
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
-from slipway.gate.rulebook.transactions import ENDED, REPEATED
+from slipway.gate.rulebook.schema import DRIFT, EMPTY, NAMED_APART, ROLL_FORWARD
+from slipway.gate.rulebook.transactions import ENDED, OUT_OF_TEMPLATE, REPEATED
 from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -58,7 +58,8 @@ Levels = Mapping[str, Level | None]  # by rule; None for a rule that is off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
-_ONCE: Final = ids((*ONCE, REPEATED))
+# Rules that a project answers once, in env.py or because it is its habit; they yield one finding.
+_ONCE: Final = ids((*ONCE, REPEATED, EMPTY, ROLL_FORWARD))
 _DRIFT: Final = ids((DRIFT, NAMED_APART))
 _JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, LOSES, ZONE))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
@@ -120,28 +121,31 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one line of env.py cures them."""
+    """Yield one finding for those that are answered together: of a rule in one revision, or in all when the project answers them once."""
     together: dict[object, list[Finding]] = {}
     for finding in findings:
-        place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
+        is_habit = finding.rule in _ONCE or finding.remedy.startswith(OUT_OF_TEMPLATE.partition("{")[0])
+        is_once = is_habit and finding.suppressed is None
+        place = None if is_once else finding.revision
         # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs
         # one example only.
         advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
         key = (finding.rule, finding.level, place, finding.suppressed, advice)
-        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER
+        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or is_once
         together.setdefault(key if folds else id(finding), []).append(finding)
     for first, *others in together.values():
-        yield replace(first, measured=_measured(first, others)) if others else first
+        revisions = dict.fromkeys(each.revision for each in others if each.revision)
+        also = tuple(revision for revision in revisions if revision != first.revision)
+        yield replace(first, measured=_measured(first, others, also), also=also) if others else first
 
 
-def _measured(first: Finding, others: Sequence[Finding]) -> str:
+def _measured(first: Finding, others: Sequence[Finding], also: Sequence[str]) -> str:
     """Return the measured facts of all findings, or that of the first with the places of the others."""
     if first.rule in _JOINED:
         number = f"{len(others) + 1}: " if first.rule in _DRIFT else ""
         return number + "; ".join(each.measured for each in (first, *others))
-    revisions = list(dict.fromkeys(each.revision for each in others if each.revision != first.revision))
     lines = dict.fromkeys(str(each.line) for each in others if each.line != first.line)
-    place = f"in {few(revisions)}" if revisions else f"on line {', '.join(lines)}" if lines else "on this line"
+    place = f"in {few(also)}" if also else f"on line {', '.join(lines)}" if lines else "on this line"
     return f"{first.measured}; and {len(others)} more {place}"
 
 

@@ -91,7 +91,7 @@ def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | 
 
 def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
     """Derive a revision's verdicts from the implications of its findings, including findings that a comment suppresses."""
-    implied = {each for finding in proof.findings if finding.revision == revision.id for each in finding.implies}
+    implied = {each for finding in proof.findings if revision.id in finding.revisions for each in finding.implies}
     seen = "up" in revision.fingerprints
     measured = all(statement.measured for statement in revision.statements)
     tried = all(statement.transaction for statement in revision.statements) or revision.interruptions > 0

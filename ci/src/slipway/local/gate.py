@@ -111,7 +111,7 @@ def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
     """Return the advice to set start-after, for errors in several revisions that count as new only because the newest tag is old; otherwise empty."""
     if known is None or not known.name or known.by_default != known.name:
         return ""
-    red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
+    red = {revision for finding in proof.failures for revision in finding.revisions}
     if len(red) < 2 or at.migrations.start_after is not None:
         return ""
     named = "[tool.slipway.migrations] may have" if at.tree.settings_file() else "`slipway init --yes` writes"

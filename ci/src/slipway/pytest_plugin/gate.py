@@ -153,7 +153,7 @@ def judge(proof: Proof, check: str, revision: str | None = None) -> Judgement:
     findings = [
         finding
         for finding in proof.findings
-        if check_of(finding.rule) == check and (revision is None or finding.revision == revision)
+        if check_of(finding.rule) == check and (revision is None or revision in finding.revisions)
     ]
     failures = tuple(finding for finding in findings if finding.fails)
     if revision is None:

@@ -209,6 +209,7 @@ class Finding:
     - implies: what the finding means for a certificate, even when it is suppressed.
     - suppressed: the reason that a comment in the revision gives for accepting the finding; None without such a
       comment.
+    - also: the other revisions that the finding concerns, when one answer is enough for all of them.
     """
 
     rule: str
@@ -222,6 +223,11 @@ class Finding:
     remedy_is_code: bool = False
     implies: tuple[Implication, ...] = ()
     suppressed: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        return (self.revision, *self.also) if self.revision else self.also
 
     @property
     def fails(self) -> bool:
