@@ -35,12 +35,14 @@ def test_a_revision_may_end_a_transaction_that_it_began():
     assert [each.line for each in transactions.check(NODE, statements + alembics) if each.rule == "T05"] == [9]
 
 
-def test_foreign_keys_are_not_checked_together():
-    def alter(line, action):
-        return statement(sql=f"ALTER TABLE a {action}", line=line, scans=("public.a",))
+def test_foreign_keys_are_not_checked_together_and_indexes_are_not_built_together():
+    def alter(line, action, **work):
+        return statement(sql=f"ALTER TABLE a {action}", line=line, scans=("public.a",), **work)
 
     keys = [alter(1, "ADD CONSTRAINT x FOREIGN KEY(b) REFERENCES b (id)"), alter(2, "ADD CONSTRAINT y FOREIGN KEY(c) REFERENCES c (id)")]  # fmt: skip
     assert [each.rule for each in transactions.check(NODE, keys)] == []
+    built = [alter(line, f"ADD UNIQUE ({line})", builds=("public.a",)) for line in "bc"]
+    assert [each.rule for each in transactions.check(NODE, built)] == []
     nulls = [alter(3, "ALTER b SET NOT NULL"), alter(4, "ALTER c SET NOT NULL")]
     assert [each.rule for each in transactions.check(NODE, keys + nulls)] == ["T10"]
 
