@@ -153,7 +153,7 @@ def verbatim(name: str) -> str:
 def kebab(name: str) -> str:
     """Return a field's name with dashes, as in settings files.
 
-    A field named after a Python keyword ends with an underscore.
+    The underscore at the end of a field that is named after a Python keyword is dropped.
     """
     return name.removesuffix("_").replace("_", "-")
 

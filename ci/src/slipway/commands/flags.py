@@ -82,7 +82,7 @@ WITHOUT_CERTIFICATE = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue although the ledger, the record of deployments in ECR, cannot be used. slipway then does not keep two runs apart: App Runner refuses the second change, ECS stops the first",
+    "continue although the ledger, the record of deployments in ECR, cannot be used. slipway then does not keep two runs from changing the service at the same time: App Runner refuses the change of the second, ECS stops that of the first",
     default="",
     not_on_dagger="it may have to leave a file",
 )

@@ -46,7 +46,7 @@ def _gate_ahead(flags: Flags) -> AbstractContextManager[object]:
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch; on the default branch, revisions that are not committed or not pushed, otherwise those that the newest release tag of the last year lacks, otherwise the newest revision, or with start-after all after it",
+            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default on a branch: merge-base. Default on the default branch: revisions that are not committed or not pushed; if there are none, those that the newest release tag of the last year lacks; if there are none, those after the setting start-after, or without that setting the newest revision",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history",
             dagger_default="all after start-after",
@@ -66,7 +66,7 @@ def _gate_ahead(flags: Flags) -> AbstractContextManager[object]:
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models at the commit since which revisions are new, see --since)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models at the commit that --since names or chooses)",
             one_of="release",
             dagger_default="derived from the models in --previous",
         ),
@@ -86,7 +86,7 @@ def _gate_ahead(flags: Flags) -> AbstractContextManager[object]:
         option(
             "advisory",
             "DATE",
-            "before this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually; from that day on, with 1",
+            "to introduce the gate gradually: before this day (YYYY-MM-DD, UTC) errors do not fail the command, which exits with 0; from this day on they do",
             parse=day,
             not_on_dagger="it returns the report even if there are errors",
         ),
@@ -228,7 +228,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Print a certificate made from a proof, or check one: it says whether a release works on a schema newer or older than its own",
+    "Print a certificate made from a proof, or check a certificate, which says whether a release works on a schema newer or older than its own",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),

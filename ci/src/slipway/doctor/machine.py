@@ -45,7 +45,7 @@ def git(options: DoctorOptions) -> str:
 def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for all services
     """Check the disk space for virtual environments and Postgres data.
 
-    Raise BadInputError when there is too little, or when it cannot be written.
+    Raise BadInputError when there is too little, or when the cache folder cannot be written.
     """
     kept, thrown_away = _existing(datadir.cache()), datadir.place()
     if not kept.is_dir() or not os.access(kept, os.W_OK):

@@ -187,7 +187,7 @@ def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
 
 
 async def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
-    """Build the deployed image. Raise BadInputError when the image of a Dockerfile does not fit."""
+    """Build the deployed image. For the service's own Dockerfile, raise BadInputError with every reason why its image cannot be deployed."""
     if settings.images.dockerfile:
         return _labelled(await dockerfile.image(source.files, settings, source.secrets), settings, label)
     runtime = _runtime(source, settings, label, await built_in_step(source, settings))

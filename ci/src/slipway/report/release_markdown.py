@@ -14,7 +14,7 @@ _SENTENCES = {
     Status.NOOP: "The requested state was live already; nothing was changed.",
     Status.UNANSWERED: "The release is live, but its address does not answer as it should.",
     Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
-    Status.ABORTED: "A person took it back: the requested change is not live.",
+    Status.ABORTED: "A person rolled it back: the requested change is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
     Status.FAILED: "The platform did not make the requested change.",

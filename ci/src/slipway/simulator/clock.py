@@ -29,7 +29,7 @@ class Clock:
         await anyio.sleep(seconds / self.speed)
 
     async def idle(self, seconds: float) -> None:
-        """Wait like `sleep`, but at least a quarter of a real second, for work that nothing else waits for."""
+        """Wait like `sleep`, but for at least a quarter of a real second. This is for background work that nothing else waits for."""
         await anyio.sleep(max(seconds / self.speed, _LEAST_IDLE))
 
     @contextmanager

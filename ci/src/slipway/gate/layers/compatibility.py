@@ -157,7 +157,7 @@ def _may_break(change: Change) -> bool:
 
 
 def _writes_otherwise(change: Change) -> Iterator[str]:
-    """Yield the names of objects through which a revision affects writes, each after its table's name."""
+    """Yield the names of functions, triggers, rules and policies that a revision adds, and of columns that it changes: they may change what a write does."""
     removed = {line.name for line in change.removed}
     for line in change.added:
         if line.kind in _ACTING or (line.kind == "column" and line.name in removed):

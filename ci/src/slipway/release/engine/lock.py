@@ -70,7 +70,7 @@ class DeployLock:
         raise BusyError(f"the lock of {holder} {why} and has been released", _AGAIN)
 
     async def check(self) -> None:
-        """Raise BusyError unless this run still holds the lock, for long enough to send a request."""
+        """Raise BusyError unless this run still holds the lock, and will hold it long enough to send one more request."""
         held = await self._ledger.lock()
         age = self._time.seconds() - self._since
         if held is None or held[0] != self._lock or age > _GOOD_SECONDS:

@@ -48,7 +48,7 @@ class ServiceSpec:
         return ()
 
     def notes_over(self, live: Observed) -> tuple[str, ...]:  # noqa: ARG002 -- for targets whose service may be private
-        """Return notes for a plan that changes the live service or leaves it as it is."""
+        """Return notes for a plan over a service that is live already, also when nothing changes."""
         return ()
 
     @property
