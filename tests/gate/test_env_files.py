@@ -229,7 +229,7 @@ def count(*_):
         raise RuntimeError("Working outside of application context.")
 """
     env = f"""import listening_service as own\nown.inside = True\n{at('context.config.get_main_option("sqlalchemy.url")')}own.inside = False\n"""
-    ini = "[alembic]\nscript_location = migrations\nprepend_sys_path = .\npath_separator = os\n"
+    ini = "[alembic]\nscript_location = migrations\nprepend_sys_path = %(here)s\npath_separator = os\n"
     try:
         assert prove_history(ONE, env=env, ini=ini, files={"listening_service.py": own}).findings == ()
     finally:
