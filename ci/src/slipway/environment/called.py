@@ -11,6 +11,7 @@ from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.opened import OpenEnvironment
 from slipway.errors import Obstacles, RefusedError
 from slipway.records.plan import Plan
+from slipway.release.targets.supported import target_of
 from slipway.settings import Settings, variable_of
 from slipway.settings.calls import CallGraph, check_reachable, graph_of
 
@@ -43,17 +44,10 @@ async def addresses_of(environment: OpenEnvironment, graph: CallGraph) -> dict[s
     """
     found: dict[str, str] = {}
     for callee in environment.settings.calls:
-        other = OpenEnvironment(
-            settings=graph.services[callee],
-            name=environment.name,
-            endpoint_url=environment.endpoint_url,
-            time=environment.time,
-            keys=environment.keys,
-            note=environment.note,
-            connection=environment.aws,  # both services are in one account and region
-        )
-        host = await other.platform.private_host(other.settings, other.name, other.aws)
-        found[variable_of(callee)] = other.address_of(host) if host else ""
+        called, name = graph.services[callee], environment.name
+        # both services are in one account and region
+        host = await target_of(called, name).private_host(called, name, environment.aws)
+        found[variable_of(callee)] = environment.address_of(host) if host else ""
     return found
 
 
