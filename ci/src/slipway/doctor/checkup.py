@@ -73,7 +73,7 @@ async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple
         return DoctorResult.NG, error.what, error.next_step
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         waited = error.timeout if isinstance(error, subprocess.TimeoutExpired) else limit
-        what = " ".join(filter(None, [f"no answer within {waited:.1f} s", busy()]))
+        what = f"no answer within {waited:.1f} s{busy()}"
         return DoctorResult.NG, what, "check whether it hangs, and run doctor again"
     except Exception as error:  # noqa: BLE001 -- an error in one check is its result
         return DoctorResult.NG, f"unexpected {type(error).__name__}", "this is a bug in slipway: report it"

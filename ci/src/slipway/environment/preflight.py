@@ -183,8 +183,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     why = diagnose(DeploymentLogs((ended,), tuple(lines)), spec, platform.words)
     failure, verdict = "the release does not become healthy", PreflightResult.REFUSED
     if ended == platform.words.unhealthy and not answer.final:
-        waited = time.monotonic() - began
-        failure = " ".join(filter(None, [f"the release was not healthy after {waited:.0f} s here", busy()]))
+        failure = f"the release was not healthy after {time.monotonic() - began:.0f} s here{busy()}"
         if _seconds_to_start(check) > limit:
             failure, verdict = f"{failure}, and the platform waits longer", PreflightResult.NOT_COVERED
     return Check(

@@ -12,9 +12,9 @@ def longer(seconds: float) -> float:
 
 
 def busy() -> str:
-    """Return "at a load of 9 on 2 processors"; an empty text on a free machine."""
+    """Return " at a load of 9 on 2 processors", the end of a sentence; an empty text on a free machine."""
     load, processors = _load(), _processors()
-    return f"at a load of {load:.0f} on {processors} processors" if load > processors else ""
+    return f" at a load of {load:.0f} on {processors} processors" if load > processors else ""
 
 
 def _load() -> float:
