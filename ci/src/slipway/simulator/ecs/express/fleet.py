@@ -1,7 +1,4 @@
-"""The tasks of a service revision.
-
-As many run as are desired, and each is replaced when it ends or becomes unhealthy.
-"""
+"""The tasks of a service revision: how many are desired, and the replacement of those that end or become unhealthy."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,7 +16,7 @@ from slipway.simulator.ecs.task import EXITED, Task
 from slipway.simulator.platform import Platform
 from slipway.workload.workload import ask
 
-METRICS = {
+SCALING_METRICS = {
     "AVERAGE_CPU": "ECSServiceAverageCPUUtilization",
     "AVERAGE_MEMORY": "ECSServiceAverageMemoryUtilization",
     "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",

@@ -12,7 +12,7 @@ from slipway.simulator.balancing import NAMESPACE, OWN_ERRORS, LoadBalancer, Loa
 from slipway.simulator.cloudwatch import Alarm, Alarms, counting
 from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
-from slipway.simulator.ecs.express.fleet import METRICS as SCALING_METRICS
+from slipway.simulator.ecs.express.fleet import SCALING_METRICS
 from slipway.simulator.ecs.express.gateway import METRICS, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
