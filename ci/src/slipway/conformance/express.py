@@ -351,10 +351,7 @@ async def _gone(walk: Callable[[], Awaitable[None]], tell: TellLine) -> None:
 
 
 async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[str, ...]:
-    """Delete the services and log groups of one run, or of all.
-
-    Return those that could not be deleted, with reasons.
-    """
+    """Delete the services and log groups of one run, or of all. Return those that could not be deleted, with reasons."""
     left: list[str] = []
     for arn in await listed(_services(account, run), "services", left):
         reply = await account.ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)

@@ -84,10 +84,7 @@ class AccountSetup:
         return cost_of(self.settings, self.environment, self.beside)
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
-        """Return the proposed changes, and delete their change sets.
-
-        Raise SlipwayError when they cannot be computed.
-        """
+        """Return the proposed changes, and delete their change sets. Raise SlipwayError when they cannot be computed."""
         async with AsyncExitStack() as opened:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
         return await self._report(proposals, tell)
@@ -193,10 +190,7 @@ class AccountSetup:
         )
 
     async def _doors(self, made: _Made, *, makes: bool) -> list[DoorChange]:
-        """Return the load balancers that admit others than the callers, or not all callers.
-
-        With `makes`, correct them.
-        """
+        """Return the load balancers that admit others than the callers, or not all callers. With `makes`, correct them."""
         doors = await self._open_doors(made)
         if makes:
             for door in doors:
@@ -353,10 +347,7 @@ def _removal(name: str, resource: Mapping[str, Any]) -> ResourceChange:
 
 
 async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:
-    """Run the task that reads or creates the database and its roles.
-
-    Return the result, in which an error is a reason.
-    """
+    """Run the task that reads or creates the database and its roles. Return the result, in which an error is a reason."""
     change = DatabaseChange(
         name=database_name(access.settings.name), owner=owner_name(access.settings.name), result=Result.WAITING
     )

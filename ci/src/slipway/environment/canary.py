@@ -28,10 +28,7 @@ class Canary:
     observed: Observed = field(default_factory=Observed)
 
     async def sample(self) -> str:
-        """Request each path several times.
-
-        Return a line at the start and at the first error, otherwise an empty text.
-        """
+        """Request each path several times. Return a line at the start and at the first error, otherwise an empty text."""
         if self.paths is None:
             return await self._begin()
         before, problem = self.failed, await self._request(self.paths * _REQUESTS)

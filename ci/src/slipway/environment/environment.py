@@ -98,10 +98,7 @@ class ServiceEnvironment(ObservedEnvironment):
         return self.certificate.transactions if self.certificate else ""
 
     def doing_without_ledger(self, reason: str) -> Self:
-        """Return the same environment, whose ledger may fail.
-
-        Records that the ledger refuses are stored after the run.
-        """
+        """Return the same environment, whose ledger may fail. Records that the ledger refuses are stored after the run."""
         return self._with(without_ledger=reason, records=Ledger(LateStore(self.store), self.name))
 
     @property
@@ -366,10 +363,7 @@ async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 
 
 async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Roll back the deployment in flight.
-
-    Raise SlipwayError when there is none, or when the target does not support it.
-    """
+    """Roll back the deployment in flight. Raise SlipwayError when there is none, or when the target does not support it."""
     from slipway.environment.webhook import announce
     from slipway.release.engine.abort import abort, in_flight_unknown
 

@@ -67,10 +67,7 @@ async def joint_deployment(
 
 
 def images_of(approved: JointPlan, environment: str) -> tuple[str, ...]:
-    """Return the images of an approved plan.
-
-    Raise BadInputError when it is blocked or belongs to another environment.
-    """
+    """Return the images of an approved plan. Raise BadInputError when it is blocked or belongs to another environment."""
     for plan in approved.plans:
         check_belongs(plan, environment, plan.service)
     return tuple(plan.image for plan in approved.plans)
@@ -255,10 +252,7 @@ class _Run:
         return part if part and part.fate is Fate.FAILED else None
 
     async def _seen(self, name: str) -> JointPart:
-        """Return a service's part with its live digest.
-
-        The part has failed when another deployment replaced the image.
-        """
+        """Return a service's part with its live digest. The part has failed when another deployment replaced the image."""
         digest = self.deployment.digests[name]
         part = self.parts.get(name) or JointPart(service=name, fate=Fate.NOT_TRIED, requested=digest)
         try:
@@ -275,10 +269,7 @@ class _Run:
         return replace(part, live=live)
 
     async def _has_failed(self) -> bool:
-        """Return whether an earlier run of this release failed without finishing its way back.
-
-        Note the failed services.
-        """
+        """Return whether an earlier run of this release failed without finishing its way back. Note the failed services."""
         newest = {name: await self._newest(name) for name in self.deployment.order}
         ours = {name: record for name, record in newest.items() if self._is_ours(record)}
         failed = {name: record for name, record in ours.items() if _has_failed(record)}

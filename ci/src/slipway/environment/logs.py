@@ -49,10 +49,7 @@ async def _since(environment: OpenEnvironment, arn: str, since: timedelta) -> Lo
 
 
 async def of_deployment(environment: OpenEnvironment, number: int) -> Log:
-    """Return the lines of a recorded deployment, from start to end.
-
-    Raise BadInputError when it started no operation.
-    """
+    """Return the lines of a recorded deployment, from start to end. Raise BadInputError when it started no operation."""
     operation = await operation_of(environment, number)
     lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
@@ -95,10 +92,7 @@ async def follow(environment: OpenEnvironment, since: timedelta) -> AsyncIterato
 
 
 class LogReader:
-    """The lines of a service since `start`, each returned once.
-
-    A line that arrives up to a minute late is still found.
-    """
+    """The lines of a service since `start`, each returned once. A line that arrives up to a minute late is still found."""
 
     def __init__(self, environment: OpenEnvironment, arn: str, start: datetime) -> None:
         self._environment = environment
@@ -123,10 +117,7 @@ def is_error(line: LogLine, words: PlatformWords) -> bool:
 
 
 class ErrorLines:
-    """A filter that keeps lines that look like errors, with the rest of their tracebacks.
-
-    The lines must be in order.
-    """
+    """A filter that keeps lines that look like errors, with the rest of their tracebacks. The lines must be in order."""
 
     def __init__(self, words: PlatformWords) -> None:
         self._words = words

@@ -27,10 +27,7 @@ T = TypeVar("T")
 
 
 async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migration:
-    """Run the revisions that the database at `url` lacks.
-
-    Raise RefusedError, which names the revision, when one fails.
-    """
+    """Run the revisions that the database at `url` lacks. Raise RefusedError, which names the revision, when one fails."""
     return await _run(Migration, release, migrations, Database(url, migrations.database_variables(url)))
 
 

@@ -44,10 +44,7 @@ _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a proces
 
 
 class StartConditions(Protocol):
-    """The health check of a started release, and the platform's words for an unhealthy one.
-
-    A TargetDescription has both.
-    """
+    """The health check of a started release, and the platform's words for an unhealthy one. A TargetDescription has both."""
 
     @property
     def words(self) -> PlatformWords: ...
@@ -106,10 +103,7 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
 
 
 def _migrates(settings: Settings, environment: str, tree: Tree) -> bool:
-    """Return whether the release has a history, or the environment a database.
-
-    Otherwise the release may lack alembic.
-    """
+    """Return whether the release has a history, or the environment a database. Otherwise the release may lack alembic."""
     own, migrations = settings.environment(environment), settings.migrations
     has_database = own.database is not None or migrations.database_variable in {**own.variables, **own.secrets}
     return has_database or bool(migrations.scripts or migrations.app) or any(alembic(tree))

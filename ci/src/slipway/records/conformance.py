@@ -23,10 +23,7 @@ class ConformanceVerdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ConformanceFinding:
-    """One expectation and its verdict.
-
-    `seen` is the behaviour that differs, or why none was observed (untrusted text).
-    """
+    """One expectation and its verdict. `seen` is the behaviour that differs, or why none was observed (untrusted text)."""
 
     subject: str
     expected: str

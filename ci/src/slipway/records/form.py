@@ -13,10 +13,7 @@ MARK = "slipway-answer: "  # prefix of a record that is one line of a log
 
 
 class Record:
-    """The base class of dataclasses with a JSON form.
-
-    `schema` is the form's name and version, such as `slipway/proof/1`.
-    """
+    """The base class of dataclasses with a JSON form. `schema` is the form's name and version, such as `slipway/proof/1`."""
 
     SCHEMA: ClassVar[str]
 

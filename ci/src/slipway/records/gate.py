@@ -109,10 +109,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A statement, with its parameters, that the release's tests executed.
-
-    `where` is the place in the release's code.
-    """
+    """A statement, with its parameters, that the release's tests executed. `where` is the place in the release's code."""
 
     sql: str
     where: str

@@ -37,10 +37,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class JointRelease:
-    """A joint release, with the images in the order of their deployment.
-
-    `id` is computed from environment and images.
-    """
+    """A joint release, with the images in the order of their deployment. `id` is computed from environment and images."""
 
     id: str
     images: tuple[str, ...]

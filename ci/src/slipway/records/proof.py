@@ -335,10 +335,7 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def verdict_in_words(self) -> str:
-        """The verdict in words.
-
-        A history has passed only when every revision was executed and every subject was tested.
-        """
+        """The verdict in words. A history has passed only when every revision was executed and every subject was tested."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         if not self.coverage.revisions:

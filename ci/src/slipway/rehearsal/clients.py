@@ -87,10 +87,7 @@ class Clients:
             tasks.start_soon(partial(self._run, number, url))
 
     async def served(self) -> None:
-        """Wait until every client has finished a request that it sent after this call.
-
-        Return at once before `start`.
-        """
+        """Wait until every client has finished a request that it sent after this call. Return at once before `start`."""
         wanted = [finished + 2 for finished in self._finished]  # one request may already be on its way
         while self._started and any(map(int.__lt__, self._finished, wanted)):
             self._wake()

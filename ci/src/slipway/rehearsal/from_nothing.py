@@ -224,10 +224,7 @@ class _Service(Generic[C]):
         return bool(address)
 
     async def drifted(self, name: str, image: Image) -> Act:
-        """Remove the protection of a database, as a person may do in the console.
-
-        Find this as drift, and restore it.
-        """
+        """Remove the protection of a database, as a person may do in the console. Find this as drift, and restore it."""
         with self.act.step(f"looking for drift in {name}") as step, self._clock.held():
             setup = self._setup(name, image)
             identifier = server_name(name)

@@ -112,10 +112,7 @@ def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _deployment(release: Release) -> str:
-    """Return a line such as `deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`.
-
-    A failure's status is added.
-    """
+    """Return a line such as `deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`. A failure's status is added."""
     by = f", by {release.holder}" if release.holder else ""
     ended = f", {release.status.value}" if release.status.exit_code else ""
     return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}{ended}"

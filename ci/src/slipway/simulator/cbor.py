@@ -85,10 +85,7 @@ def _head(kind: int, size: int) -> bytes:
 
 
 def decode(content: bytes) -> Any:
-    """Decode one value with botocore's decoder.
-
-    A timestamp becomes its number of seconds, and null fields are left out.
-    """
+    """Decode one value with botocore's decoder. A timestamp becomes its number of seconds, and null fields are left out."""
     from botocore.parsers import BaseCBORParser
 
     parser = BaseCBORParser(timestamp_parser=lambda seconds: seconds)

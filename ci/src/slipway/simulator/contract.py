@@ -46,10 +46,7 @@ class Call:
 
 @dataclass(kw_only=True)
 class Quotas:
-    """The limits of an account in each region.
-
-    The defaults are AWS's: those of App Runner and IAM †, the others [G].
-    """
+    """The limits of an account in each region. The defaults are AWS's: those of App Runner and IAM †, the others [G]."""
 
     services: int = 30
     # names of VPC connectors; the same limit holds for auto scaling and for observability configurations

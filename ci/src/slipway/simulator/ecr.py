@@ -192,10 +192,7 @@ class Ecr:
         }
 
     async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Return the availability of layers.
-
-        A missing layer is UNAVAILABLE, and only a malformed digest is a failure.
-        """
+        """Return the availability of layers. A missing layer is UNAVAILABLE, and only a malformed digest is a failure."""
         repository = self._repository(request, call)
         layers, failures = [], []
         for digest in request["layerDigests"]:

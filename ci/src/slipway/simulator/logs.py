@@ -174,9 +174,6 @@ def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
 
 
 def _within(event: LogEvent, request: Mapping[str, Any], *, inclusive: bool = False) -> bool:
-    """Return whether an event is in the requested time.
-
-    GetLogEvents excludes endTime, FilterLogEvents includes it [M].
-    """
+    """Return whether an event is in the requested time. GetLogEvents excludes endTime, FilterLogEvents includes it [M]."""
     end = request.get("endTime", 1 << 62) + inclusive
     return bool(request.get("startTime", 0) <= event.milliseconds < end)

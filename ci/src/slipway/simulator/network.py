@@ -94,10 +94,7 @@ class Network:
         return [subnet.id for subnet in self.subnets.values() if subnet.public and subnet.vpc == DEFAULT_VPC]
 
     def at(self, ids: Sequence[str], error: str) -> list[Subnet]:
-        """Return the subnets with these ids.
-
-        In a strict network, raise AwsError with the code `error` for an unknown id.
-        """
+        """Return the subnets with these ids. In a strict network, raise AwsError with the code `error` for an unknown id."""
         made = {model["SubnetId"]: self._subnet(model) for model in self._resources.of(_SUBNET)}
         for index, name in enumerate(ids):
             if name not in self.subnets and name not in made:

@@ -86,10 +86,7 @@ class QueryProtocol:
         self.requested = f"{service}{action}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """Decode the form into the operation's nested parameters.
-
-        Raise AwsError for parameters that it does not have.
-        """
+        """Decode the form into the operation's nested parameters. Raise AwsError for parameters that it does not have."""
         left = {name: value for name, value in self._form.items() if name not in _ENVELOPE}
         parameters = _structure(operation.input_shape, "", left) if operation.input_shape else {}
         if left:

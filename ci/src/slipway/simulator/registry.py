@@ -97,10 +97,7 @@ class Repository:
         return digest
 
     def absent(self, manifest: bytes) -> list[str]:
-        """Return the digests to which a manifest refers and that are missing.
-
-        Raise ValueError when it is no manifest.
-        """
+        """Return the digests to which a manifest refers and that are missing. Raise ValueError when it is no manifest."""
         try:
             document = json.loads(manifest)
             parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]

@@ -96,10 +96,7 @@ def keys_for(endpoint_url: str | None, keys: Keys | None = None) -> Keys:
 
 
 class Aws:
-    """One region of one account.
-
-    `endpoint_url` names an emulator that replaces AWS; `sleep` uses the platform's clock.
-    """
+    """One region of one account. `endpoint_url` names an emulator that replaces AWS; `sleep` uses the platform's clock."""
 
     def __init__(
         self,
@@ -293,10 +290,7 @@ def check_endpoint(client: Any) -> None:
 
 
 def check_region(service: str, region: str) -> None:
-    """Raise BadInputError for a region in which, by boto3's data, AWS does not offer the service.
-
-    Accept unknown regions.
-    """
+    """Raise BadInputError for a region in which, by boto3's data, AWS does not offer the service. Accept unknown regions."""
     session = session_of(Keys("", ""), None)
 
     def regions(name: str) -> set[str]:

@@ -34,10 +34,7 @@ async def read(
 
 
 async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None = None) -> tuple[Line, ...]:
-    """Return the lines of streams that began after `since`.
-
-    Streams of older instances, which still write, are left out.
-    """
+    """Return the lines of streams that began after `since`. Streams of older instances, which still write, are left out."""
     lines = await read(aws, group, since=since, until=until)
     new = set()
     for stream in {line.stream for line in lines}:

@@ -32,10 +32,7 @@ _SECRETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The task for one environment.
-
-    `ids` has the ids of the resources in its stacks, by their names in the templates.
-    """
+    """The task for one environment. `ids` has the ids of the resources in its stacks, by their names in the templates."""
 
     aws: Aws
     time: Time

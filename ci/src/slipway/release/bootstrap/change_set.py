@@ -41,10 +41,7 @@ _FOLLOWS = "cancelled"  # the reason that CloudFormation gives for all other res
 
 
 class StackChangeSet:
-    """The change set of one stack.
-
-    `tell` receives its events. With `restores` it also undoes changes that a person made.
-    """
+    """The change set of one stack. `tell` receives its events. With `restores` it also undoes changes that a person made."""
 
     def __init__(
         self, aws: Aws, stack: StackTemplate, time: Time, tell: Callable[[Event], None], *, restores: bool = False

@@ -114,10 +114,7 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
 
 
 async def close(aws: Aws, door: Door) -> None:
-    """Admit the callers only.
-
-    Their rules are added before others are removed, so that no caller loses access meanwhile.
-    """
+    """Admit the callers only. Their rules are added before others are removed, so that no caller loses access meanwhile."""
     for group in door.missing:
         permission = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS}
         pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": _MADE}]}

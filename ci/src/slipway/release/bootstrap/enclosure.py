@@ -48,10 +48,7 @@ class Enclosure:
     resources: Resources = field(default_factory=dict)
 
     def breaches(self, *, private: bool) -> tuple[str, ...]:
-        """Return a sentence for each way in.
-
-        With `private`, check the private subnets, where the tasks then run, too.
-        """
+        """Return a sentence for each way in. With `private`, check the private subnets, where the tasks then run, too."""
         subnets = [self.ids[name] for name in PRIVATE_SUBNETS if private and name in self.ids]
         return (*breaches(self.resources, self.callers, subnets), *self._additions())
 

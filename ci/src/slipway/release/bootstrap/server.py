@@ -115,10 +115,7 @@ def server_name(environment: str) -> str:
 
 
 def service_secrets(service: str, environment: str, names: Mapping[str, str], driver: str) -> Part:
-    """Return the passwords of a service's two database roles, and URLs with them.
-
-    `names` has the secrets' names by role.
-    """
+    """Return the passwords of a service's two database roles, and URLs with them. `names` has the secrets' names by role."""
     database = database_name(service)
     resources: dict[str, Any] = {}
     place = {"Host": imported(environment, DATABASE_HOST), "Port": imported(environment, DATABASE_PORT)}
@@ -170,10 +167,7 @@ def _secret(name: str, why: str, value: Mapping[str, Any]) -> Resource:
 
 
 def _password_in(secret: str) -> str:
-    """Return the dynamic reference to the password in a secret of the same template.
-
-    Fn::Sub resolves the secret's name.
-    """
+    """Return the dynamic reference to the password in a secret of the same template. Fn::Sub resolves the secret's name."""
     return f"{{{{resolve:secretsmanager:${{{secret}}}:SecretString:password}}}}"
 
 

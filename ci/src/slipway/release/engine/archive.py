@@ -36,10 +36,7 @@ async def _pack(ledger: Ledger, block: int) -> None:
 
 
 async def _store(ledger: Ledger, block: int, texts: Mapping[str, str]) -> bool:
-    """Store records as parts of a block, each under the first free name.
-
-    Return False when there are not enough names.
-    """
+    """Store records as parts of a block, each under the first free name. Return False when there are not enough names."""
     names = iter(ledger.block_names(block))
     for part in _parts(texts):
         text = to_json(LedgerBlock(ledger.environment, part), indent=None)

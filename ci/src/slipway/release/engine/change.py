@@ -57,10 +57,7 @@ async def recall_migration(run: Run) -> None:
 
 
 async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
-    """Read the service again with the lock, because another run may have changed it.
-
-    Then start the change and record it.
-    """
+    """Read the service again with the lock, because another run may have changed it. Then start the change and record it."""
     contents = await or_unknown(run.ledger.contents())
     if contents.newest > run.number or run.number in contents.accepted:
         raise BusyError("another run has taken over this deployment", RESUME)

@@ -117,10 +117,7 @@ class Run:
         return self.engine.time.seconds() - self.began
 
     async def observe(self) -> Observed:
-        """Return the live state.
-
-        Raise UnknownOutcomeError for an unknown status, which may or may not be the wanted one.
-        """
+        """Return the live state. Raise UnknownOutcomeError for an unknown status, which may or may not be the wanted one."""
         observed = await or_unknown(self.engine.target.observe())
         if observed.state is State.UNKNOWN:
             raise UnknownOutcomeError(

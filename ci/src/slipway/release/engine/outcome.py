@@ -139,10 +139,7 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
 
 
 async def follow(run: Run, operation: Operation) -> Outcome:
-    """Follow an operation, determine the outcome, and record it.
-
-    Raise UnknownOutcomeError when the outcome is unknown.
-    """
+    """Follow an operation, determine the outcome, and record it. Raise UnknownOutcomeError when the outcome is unknown."""
     target, past = run.engine.target, await _past(run)
     run.enter(Phase.CHANGE, _expected(run, past))
     try:

@@ -107,10 +107,7 @@ def way_back(environment: str, releases: Sequence[Release], live: str | None) ->
 
 
 def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
-    """Return whether the previous release has other revisions than the live one.
-
-    A rollback then needs a certificate.
-    """
+    """Return whether the previous release has other revisions than the live one. A rollback then needs a certificate."""
     with suppress(RefusedError):
         before, now = release_before(releases, live), live_with(releases, live)
         return bool(now and now.heads is not None and before.heads is not None and set(now.heads) != set(before.heads))
@@ -124,10 +121,7 @@ def way_back_again(environment: str) -> str:
 
 
 def _newest_change(releases: Sequence[Release]) -> Release | None:
-    """Return the newest release that went live or was rolled back.
-
-    Leave out rollbacks that were themselves rolled back.
-    """
+    """Return the newest release that went live or was rolled back. Leave out rollbacks that were themselves rolled back."""
     tried = (release for release in releases if release.verb is not Verb.ROLLBACK or not _went_back(release))
     return next((release for release in tried if was_brought(release) or _went_back(release)), None)
 

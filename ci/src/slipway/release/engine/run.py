@@ -146,10 +146,7 @@ async def _finished(run: Run) -> Outcome:
 
 
 async def _operation(run: Run) -> Operation | Outcome:
-    """Return the operation of this number, which was accepted earlier or starts now.
-
-    Wait until other runs have ended.
-    """
+    """Return the operation of this number, which was accepted earlier or starts now. Wait until other runs have ended."""
     deadline, not_ready_until, last_reason = run.seconds + _OTHERS_SECONDS, 0.0, ""
     while True:
         contents = await or_unknown(run.ledger.contents())
@@ -210,10 +207,7 @@ def _unknown(run: Run, error: SlipwayError) -> Outcome:
 
 
 async def _refused(run: Run, error: SlipwayError) -> Outcome:
-    """Record that this run has not changed the service.
-
-    When the state cannot be read, the outcome is unknown instead.
-    """
+    """Record that this run has not changed the service. When the state cannot be read, the outcome is unknown instead."""
     try:
         live = await run.observe()
     except UnknownOutcomeError:

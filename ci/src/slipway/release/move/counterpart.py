@@ -1,7 +1,4 @@
-"""The settings on ECS Express Mode that correspond to a service on App Runner, and settings without a counterpart.
-
-Pure.
-"""
+"""The settings on ECS Express Mode that correspond to a service on App Runner, and settings without a counterpart. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -139,10 +139,7 @@ class Domains:
     new: Destination | None
 
     async def percent(self) -> int:
-        """Return the new side's share, for several names the smallest.
-
-        Raise RefusedError for records that are not ours.
-        """
+        """Return the new side's share, for several names the smallest. Raise RefusedError for records that are not ours."""
         return min([self._percent(name) for name in await self._names()], default=0)
 
     async def put(self, percent: int) -> None:
@@ -183,10 +180,7 @@ class Domains:
                 await self.time.sleep(_POLL_SECONDS)
 
     async def _changed(self, name: NameRecords, after: Sequence[Record]) -> str:
-        """Send a batch and return the change's id.
-
-        AWS refuses the batch when a record has changed since it was read.
-        """
+        """Send a batch and return the change's id. AWS refuses the batch when a record has changed since it was read."""
         wanted = {"Comment": "slipway move", "Changes": batch(name.leading, after)}
         try:
             answer = await self.aws.call_idempotent(

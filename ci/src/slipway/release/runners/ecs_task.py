@@ -157,10 +157,7 @@ class _Run:
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
-        """Start the task.
-
-        For a known token, ECS returns the task that it started earlier, even one that has stopped.
-        """
+        """Start the task. For a known token, ECS returns the task that it started earlier, even one that has stopped."""
         token = deployment and hashlib.sha256(f"{self.order.started_by} {deployment}".encode()).hexdigest()
         try:
             description = await self._run_task(definition_arn, token)

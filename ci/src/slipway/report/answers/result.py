@@ -33,8 +33,5 @@ def fenced_result(record: Record, text: str, code: int = 0, **outputs: str) -> C
 
 
 def step_outputs(values: Mapping[str, str], delimiter: str) -> str:
-    """Render the file `$GITHUB_OUTPUT`.
-
-    The delimiter must be unguessable, so that no value can start another output.
-    """
+    """Render the file `$GITHUB_OUTPUT`. The delimiter must be unguessable, so that no value can start another output."""
     return "".join(f"{name}<<{delimiter}\n{printable(value)}\n{delimiter}\n" for name, value in values.items())

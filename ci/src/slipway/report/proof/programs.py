@@ -174,10 +174,7 @@ def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
 
 
 def _fingerprinted(*proofs: Proof) -> Iterator[tuple[Proof, Finding, str]]:
-    """Yield every finding with its proof and fingerprint.
-
-    Equal findings are numbered, so that their fingerprints differ.
-    """
+    """Yield every finding with its proof and fingerprint. Equal findings are numbered, so that their fingerprints differ."""
     seen: Counter[str] = Counter()
     for proof in proofs:
         for finding in proof.findings:
@@ -203,10 +200,7 @@ def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
 
 
 def _file(finding: Finding, proof: Proof) -> str:
-    """Return the file of a finding.
-
-    For a finding without a file, return that of the newest revision, or pyproject.toml.
-    """
+    """Return the file of a finding. For a finding without a file, return that of the newest revision, or pyproject.toml."""
     newest = proof.revisions[-1].file if proof.revisions else ""
     return next(filter(None, map(one_line, (finding.file or "", newest))), "pyproject.toml")
 

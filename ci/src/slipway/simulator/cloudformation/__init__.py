@@ -1,4 +1,1 @@
-"""AWS CloudFormation: stacks made with change sets.
-
-Resources really exist when the simulated account has their service.
-"""
+"""AWS CloudFormation: stacks made with change sets. Resources really exist when the simulated account has their service."""

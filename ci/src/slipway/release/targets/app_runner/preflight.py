@@ -72,10 +72,7 @@ def ingress_command(service: str, arn: str | None) -> str:
 
 
 async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
-    """Check that a part exists in this region and is ACTIVE.
-
-    App Runner still describes deleted parts, as INACTIVE [M].
-    """
+    """Check that a part exists in this region and is ACTIVE. App Runner still describes deleted parts, as INACTIVE [M]."""
     name = Arn.parse(arn)
     if name is None or name.service != "apprunner":
         return (no(subject, f"{arn!r} is not the ARN of a {subject} of App Runner", "correct it in the settings"),)

@@ -213,10 +213,7 @@ async def count(_aws: Aws, _arn: str) -> str:
 
 
 async def find(aws: Aws, service: str) -> str | None:
-    """Return a service's ARN by its name.
-
-    App Runner lists a deleted service for a while, beside a new one with its name.
-    """
+    """Return a service's ARN by its name. App Runner lists a deleted service for a while, beside a new one with its name."""
     async for summary in aws.items("apprunner", "list_services", "ServiceSummaryList"):
         if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
             return str(summary["ServiceArn"])

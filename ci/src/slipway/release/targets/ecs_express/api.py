@@ -106,10 +106,7 @@ class ExpressApi:
         return list(dict.fromkeys(found))
 
     async def tune(self, pace: TargetGroupPace, revision: str) -> bool:
-        """Set the pace of a service revision's target groups, if it differs.
-
-        Return whether there are target groups yet.
-        """
+        """Set the pace of a service revision's target groups, if it differs. Return whether there are target groups yet."""
         groups = await self.target_groups(await self.revision(revision))
         for group in groups:
             if group.check != health_pace(*astuple(pace)):

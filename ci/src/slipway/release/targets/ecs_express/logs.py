@@ -32,10 +32,7 @@ async def of_operation(aws: Aws, operation: Operation) -> Lines:
 
 
 async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
-    """Return the reports on a deployment and the lines of its own tasks.
-
-    ECS does not wait for a container's last lines.
-    """
+    """Return the reports on a deployment and the lines of its own tasks. ECS does not wait for a container's last lines."""
     begin, end = deployment.created, deployment.finished
     application: tuple[Line, ...] = ()
     for group in await api.log_groups([deployment.target]):

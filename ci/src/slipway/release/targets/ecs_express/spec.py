@@ -164,10 +164,7 @@ def own(spec: ServiceSpec | None) -> ExpressSpec:
 
 
 def health_of(spec: ServiceSpec) -> HealthCheck:
-    """Return the health check that the load balancer will use for a task.
-
-    Failures count only after the grace period.
-    """
+    """Return the health check that the load balancer will use for a task. Failures count only after the grace period."""
     pace = own(spec).pace
     tries = _GRACE_SECONDS // pace.interval + pace.unhealthy_threshold
     return HealthCheck(path=spec.health_path, **{**vars(pace), "unhealthy_threshold": tries})

@@ -263,10 +263,7 @@ class ExpressTarget:
             yield Event(line, is_shared=not line)
 
     async def ending(self, operation: Operation) -> OperationStatus:
-        """Return the operation's status.
-
-        A deletion has no deployment; it has ended when its service no longer exists.
-        """
+        """Return the operation's status. A deletion has no deployment; it has ended when its service no longer exists."""
         if is_deletion(operation):
             service = await self._api.service()
             is_over = service is None or deletion_of(service).id != operation.id or _word(service) == "INACTIVE"

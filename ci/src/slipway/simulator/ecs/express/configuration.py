@@ -33,10 +33,7 @@ def created(request: Mapping[str, Any], definition: TaskDefinition | None, subne
 
 
 def updated(current: Configuration, request: Mapping[str, Any], definition: TaskDefinition | None) -> Configuration:
-    """Return the configuration after a change.
-
-    Fields that the request leaves out keep their values, each as a whole †.
-    """
+    """Return the configuration after a change. Fields that the request leaves out keep their values, each as a whole †."""
     if definition and (named := sorted(set(_OF_A_DEFINITION) & request.keys())):
         message = f"You can't specify {', '.join(named)} when you provide a task definition ARN."  # †
         raise AwsError("InvalidParameterException", message)
