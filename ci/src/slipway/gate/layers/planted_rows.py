@@ -69,7 +69,7 @@ def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
         tables = {line.name for line in each.upgraded.added if line.kind == "table"}
         columns = (line.name for line in each.upgraded.added if line.kind == "column")
         adding |= {name: revision for name in columns if name.rpartition(".")[0] not in tables}
-        written += [statement.sql for statement in each.statements]
+        written += [statement.sql.lower() for statement in each.statements]
         for key in added_keys(each.upgraded):
             names = (f"{key.table}.{column}" for column in sorted(key.columns))
             earlier = next((adding[name] for name in names if name in adding and _is_filled(name, written)), None)
@@ -78,13 +78,11 @@ def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
 
 
 def _is_filled(column: str, statements: Iterable[str]) -> bool:
-    """Return whether one of the statements sets the qualified column in an UPDATE."""
-    *_, table, name = quoted_parts(column)
-    sets = re.compile(
-        rf"\bUPDATE\b.*?(?<!\w){re.escape(table)}(?!\w).*?\bSET\b.*?(?<!\w){re.escape(name)}(?!\w)",
-        re.IGNORECASE | re.DOTALL,
-    )
-    return any(sets.search(sql) for sql in statements)
+    """Return whether one of the statements, which are in lower case, sets the qualified column in an UPDATE."""
+    *_, table, name = quoted_parts(column.lower())
+    sets = rf"\bupdate\b.*?(?<!\w){re.escape(table)}(?!\w).*?\bset\b.*?(?<!\w){re.escape(name)}(?!\w)"
+    # searching the pattern in each statement of a long history takes seconds
+    return any(name in sql and re.search(sets, sql, re.DOTALL) for sql in statements)
 
 
 def plant_duplicate(connection: Any, key: Key) -> None:
