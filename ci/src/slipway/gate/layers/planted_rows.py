@@ -41,6 +41,13 @@ class Key:
     is_derived: bool
 
 
+def added_columns(change: Change) -> Iterator[str]:
+    """Yield the columns that a change adds to existing tables. No release has written to them."""
+    tables = {line.name for line in change.added if "table" in line.kind}
+    columns = (line.name for line in change.added if line.kind == "column")
+    yield from (name for name in columns if name.rpartition(".")[0] not in tables)
+
+
 def added_keys(change: Change) -> Iterator[Key]:
     """Yield the key of each unique index or constraint that a change adds."""
     before = {line.name for line in change.removed}
@@ -66,9 +73,7 @@ def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
     written: list[str] = []
     keys = defaultdict(list)
     for revision, each in steps.items():
-        tables = {line.name for line in each.upgraded.added if line.kind == "table"}
-        columns = (line.name for line in each.upgraded.added if line.kind == "column")
-        adding |= {name: revision for name in columns if name.rpartition(".")[0] not in tables}
+        adding |= dict.fromkeys(added_columns(each.upgraded), revision)
         written += [statement.sql.lower() for statement in each.statements]
         for key in added_keys(each.upgraded):
             names = (f"{key.table}.{column}" for column in sorted(key.columns))

@@ -45,6 +45,7 @@ from slipway.gate.layers.losses import (
     nulled_values,
 )
 from slipway.gate.layers.planted_rows import (
+    added_columns,
     keys_by_revision,
     plant_duplicate,
     plant_label,
@@ -538,7 +539,7 @@ class _Run:
         for enum, label in removed_labels(self._steps[node.id].upgraded):
             self._explained.update(self._seeing_all_rows(plant_label, self._names, enum, label))
         if sought := self._sought.get(node.id):
-            new = {name for each in self._steps.values() for name in _new_columns(each)}
+            new = {name for each in self._steps.values() for name in added_columns(each.upgraded)}
             self._explained.update(self._seeing_all_rows(plant_sought, self._names, sought, new))
 
     def _makes_tables(self, node: Node) -> bool:
@@ -581,13 +582,6 @@ def _is_met_by_equal_keys(error: BaseException) -> bool:
     """Return whether a unique key fails because several tables have the same UUID, which happens only with ours."""
     message = f"{error} {detail(error)}"
     return sqlstate(error) == "23505" and seeds.UUID in message and "already exists" in message
-
-
-def _new_columns(steps: Steps) -> Iterator[str]:
-    """Yield the columns that a new revision adds to existing tables. No release has written to them."""
-    tables = {line.name for line in steps.upgraded.added if "table" in line.kind}
-    columns = (line.name for line in steps.upgraded.added if line.kind == "column")
-    yield from (name for name in columns if name.rpartition(".")[0] not in tables)
 
 
 def _is_upgraded(steps: Steps) -> bool:
