@@ -153,14 +153,14 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     """Yield the findings that concern several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
+    env = _env_file(evidence)
     if stairway.together:
-        yield from transactions.check_together(new, locking, _env_file(evidence))
+        yield from transactions.check_together(new, locking, env)
     on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
     yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     statements = {node.id: stairway.steps[node.id].statements for node in new}
     queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
-    env, locks = _env_file(evidence), {node.id: statements[node.id] for node in locking}
-    unlimited = list(waiting.check_unlimited(new, locks, env))
+    unlimited = list(waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking}, env))
     yield from waiting.check_timeouts(new, statements, queues, env, EVERY_TIMEOUT if unlimited else LOCK_TIMEOUT)
     yield from unlimited
     if evidence.previous:
@@ -207,9 +207,8 @@ def _of_revision(
     yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
     yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
-    yield from transactions.check_again(
-        node, evidence.interruptions.revisions.get(node.id, ()), steps.statements, _template(evidence)
-    )
+    if interruptions := evidence.interruptions.revisions.get(node.id):
+        yield from transactions.check_again(node, interruptions, steps.statements, _template(evidence))
     yield from transactions.check_encounters(node, contention.encounters)
     yield from data.check_statements(node, steps.statements, contention.growth, stairway.lines)
     if node.new:
