@@ -117,7 +117,7 @@ def _value(match: re.Match[str]) -> str:
         return "NULL" if match["null"] else ""
     if not value.startswith("'"):
         return f"{value}{ {'>': ' + 1', '<': ' - 1'}.get(operator, '') }" if value else match["is"]
-    text = value[1:-1].replace("''", "'")
+    text = _text(value)
     if operator.endswith("LIKE") or operator.startswith(("~~", "!")):
         return literal(like(text, 1))
     if operator.startswith("~"):
@@ -129,7 +129,7 @@ def _document(match: re.Match[str]) -> dict[str, Any]:
     """Return the JSON document in which a path has the compared value; an empty one for NULL."""
     if match["null"]:
         return {}
-    leaf: Any = match["value"].strip("'").replace("''", "'") if match["value"] else "x"
+    leaf: Any = _text(match["value"]) if match["value"] else "x"
     operator = match["operator"] or ""
     keys = [key for step in re.findall(_TEXT, match["path"]) for key in step.strip("'{}").split(",")]
     if operator.startswith("@"):
@@ -141,6 +141,11 @@ def _document(match: re.Match[str]) -> dict[str, Any]:
     return leaf if isinstance(leaf, dict) else {}
 
 
+def _text(value: str) -> str:
+    """Return the text of a literal in quotes, or another literal as it is."""
+    return value[1:-1].replace("''", "'") if value.startswith("'") else value
+
+
 def _parsed(text: str) -> Any:
     """Return a JSON value; a text that is no JSON stays a text."""
     try:
@@ -150,7 +155,7 @@ def _parsed(text: str) -> Any:
 
 
 def _is_object(value: str) -> bool:
-    return isinstance(_parsed(value.strip("'").replace("''", "'")), dict)
+    return isinstance(_parsed(_text(value)), dict)
 
 
 def _merge(document: dict[str, Any], other: Mapping[str, Any]) -> None:
