@@ -110,13 +110,13 @@ def _named(tree: Tree, routers: dict[Router, Prefix], file: str, path: str, dept
         exact = [each for each in found if f".{each[0]}".endswith(f".{above}")]
         if len(exact or found) == 1:
             return (exact or found)[0]
-        imported = _files(tree).get(full)
+        imported = tree.modules.get(full)
         return _named(tree, routers, imported, last, depth + 1) if imported else None
     origin = _imports(tree, file).get(path, "")
     module, _, original = origin.rpartition(".")
     if (module, original) in routers:
         return module, original
-    imported = _files(tree).get(module)
+    imported = tree.modules.get(module)
     return _named(tree, routers, imported, original, depth + 1) if imported else None
 
 
@@ -131,12 +131,6 @@ def _imports(tree: Tree, file: str) -> dict[str, str]:
         elif isinstance(node, ast.Import):
             found |= {alias.asname or alias.name: alias.name for alias in node.names}
     return found
-
-
-@functools.lru_cache(maxsize=1)
-def _files(tree: Tree) -> dict[str, str]:
-    """Return the files of the service's modules by the modules' names."""
-    return {module: file for file in reversed(tree.sources) if (module := module_of(file, tree))}
 
 
 def _prefix(tree: Tree, call: ast.Call, keyword: str) -> Prefix | None:

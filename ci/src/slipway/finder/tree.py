@@ -60,6 +60,11 @@ class Tree:
         """The service's own modules, without tests, migrations and examples."""
         return tuple(name for name in self.matching(r"[^.].*\.py") if not _NOT_THE_SERVICE.search(name))
 
+    @cached_property
+    def modules(self) -> dict[str, str]:
+        """The files of the service's own modules by dotted name, the nearest of several with the same name."""
+        return {module: name for name in reversed(self.sources) if (module := module_of(name, self))}
+
     def matching(self, pattern: str) -> Iterator[str]:
         """Yield the names that match an expression as a whole, those nearest to the service's folder first."""
         whole = re.compile(pattern).fullmatch

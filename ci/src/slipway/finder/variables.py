@@ -228,9 +228,9 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
 def _imported(tree: Tree, name: str, nodes: Sequence[ast.AST]) -> dict[str, ast.ClassDef]:
     """Return the classes that a module imports from the service's other modules, by name."""
     found: dict[str, ast.ClassDef] = {}
-    module, files = module_of(name, tree), {module_of(each, tree): each for each in tree.sources}
+    module = module_of(name, tree)
     for node in (each for each in nodes if isinstance(each, ast.ImportFrom)):
-        file = files.get(origin_of(node, module, is_package=name.endswith("__init__.py")), "")
+        file = tree.modules.get(origin_of(node, module, is_package=name.endswith("__init__.py")), "")
         names = {alias.name for alias in node.names}
         body = parsed(tree.read(file)).body if file else []
         found |= {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names}
