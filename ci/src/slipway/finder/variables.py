@@ -77,12 +77,11 @@ _OF_THE_MACHINE: Final = {
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable, its value in an example, and its place. `needed`: whether code fails without it."""
+    """A variable, its value in a file, and its place."""
 
     name: str
     value: str
     place: str
-    needed: bool = False
 
 
 # The endings of variables with one part of a database URL, by the placeholder for the part in `variables`.
@@ -302,7 +301,7 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
                 yield from inner  # a variable replaces such a default as a whole
         elif (required or _names_the_database(variable, default, types)) and "ClassVar" not in kind:
             value = members[0] if nested else default or _of_kind(kind)
-            yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
+            yield Variable(variable, value, f"{name} line {field.lineno}")
 
 
 def _names_the_database(variable: str, default: str = "", types: Collection[str] = ()) -> bool:
@@ -394,7 +393,7 @@ def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -
     else:
         return
     if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key) and (not is_optional or _names_the_database(key, default)):
-        yield Variable(key, default or _of_kind(kind), f"{name} line {node.lineno}", needed=True)
+        yield Variable(key, default or _of_kind(kind), f"{name} line {node.lineno}")
 
 
 def _unwrapped(node: ast.AST) -> tuple[str, ast.AST]:
