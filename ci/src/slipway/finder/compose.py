@@ -9,12 +9,25 @@ from typing import Final
 from slipway.finder.dockerfile import words
 from slipway.finder.tree import Tree
 
+SERVERS: Final = (
+    "uvicorn",
+    "gunicorn",
+    "hypercorn",
+    "granian",
+    "daphne",
+    "waitress-serve",
+    "litestar",
+    "fastapi",
+    "flask",
+    "pserve",
+    "uwsgi",
+)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
 _BUILT: Final = re.compile(r"(?:context|build):[ \t]*[\"']?([\w./-]+)")
 _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 
-def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[tuple[str, str]]:
+def of_own_services(tree: Tree, file: str) -> Iterator[tuple[str, str]]:
     """Yield the lines of a compose file's services that are built from this repository or start a known server."""
     lines = [*tree.lines(file)]
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
@@ -24,7 +37,7 @@ def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[t
         built = _BUILT.search(text)
         elsewhere = built and not _is_around(tree, posixpath.join(posixpath.dirname(file), built[1]))
         foreign = elsewhere or ("image:" in text and "build:" not in text)
-        if not foreign or any(server in text for server in servers):
+        if not foreign or any(server in text for server in SERVERS):
             yield from lines[start:end]
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from slipway.finder.compose import of_own_services
 from slipway.finder.mounting import Prefix, mounts_in
-from slipway.finder.start import CHECKED, SERVERS, checks_of_images
+from slipway.finder.start import CHECKED, checks_of_images
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
@@ -58,7 +58,7 @@ def health_path(tree: Tree) -> Iterator[Fact]:
     """
     yield from (Fact(subject=Subject.HEALTH_PATH, value=each[2], place=place) for place, each in checks_of_images(tree))
     for name in tree.matching(COMPOSE):
-        for place, line in of_own_services(tree, name, SERVERS):
+        for place, line in of_own_services(tree, name):
             if (match := CHECKED.search(line)) and _ROUTE.fullmatch(match[2]):
                 yield Fact(subject=Subject.HEALTH_PATH, value=match[2], place=place)
     for name in tree.matching(_PLATFORMS):

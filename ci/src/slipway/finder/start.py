@@ -6,24 +6,11 @@ from dataclasses import dataclass, field, replace
 from itertools import dropwhile, pairwise, takewhile
 from typing import Final
 
-from slipway.finder.compose import commands_of_compose, of_own_services
+from slipway.finder.compose import SERVERS, commands_of_compose, of_own_services
 from slipway.finder.dockerfile import instructions, words
 from slipway.finder.tree import COMPOSE, Tree, without_password
 from slipway.records.survey import Fact, Subject
 
-SERVERS: Final = (
-    "uvicorn",
-    "gunicorn",
-    "hypercorn",
-    "granian",
-    "daphne",
-    "waitress-serve",
-    "litestar",
-    "fastapi",
-    "flask",
-    "pserve",
-    "uwsgi",
-)
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
 # Programs of the service's own environment that change the server which they start.
 _WRAPPERS: Final = {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin"}
@@ -305,7 +292,7 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
 def _published(tree: Tree) -> Iterator[Fact]:
     """Yield the port inside the container of a compose service that is built from this repository and publishes or checks the port."""
     files = sorted(tree.matching(COMPOSE), key=_is_for_development)
-    found = [fact for name in files for fact in _ports_in(of_own_services(tree, name, SERVERS))]
+    found = [fact for name in files for fact in _ports_in(of_own_services(tree, name))]
     others = sorted({each.value for each in found} - {each.value for each in found[:1]})
     yield from (replace(each, guessed=f"there is also {', '.join(others)}" if others else "") for each in found[:1])
 

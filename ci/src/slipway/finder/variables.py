@@ -9,7 +9,6 @@ from typing import Final
 from slipway.finder.compose import of_own_services
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded, origin_of
-from slipway.finder.start import SERVERS
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
@@ -171,7 +170,7 @@ def _of_compose(tree: Tree) -> dict[str, Variable]:
     """Return the variables that compose files set. Leave out paths, which exist in the container only."""
     found: dict[str, Variable] = {}
     files = sorted(tree.matching(COMPOSE), key=len)  # that of no special use first
-    for place, line in (line for name in files for line in of_own_services(tree, name, SERVERS)):
+    for place, line in (line for name in files for line in of_own_services(tree, name)):
         match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
         if match and match[2][:1] not in _NO_VALUE and "$" not in match[2]:
             found.setdefault(match[1], Variable(match[1], match[2], place))
