@@ -57,7 +57,10 @@ def test_the_gate_knows_the_calls_of_a_service_and_its_callers_and_the_deploymen
     with pytest.raises(BadInputError) as error:
         settings_around(tmp_path)
     assert len(error.value.obstacles) == 2
-    written(tmp_path, {"web/pyproject.toml": tables["web"]})
+    written(tmp_path, {"web/pyproject.toml": tables["web"], "billing/slipway.toml": tables["billing"]})
+    with pytest.raises(BadInputError, match=r"^billing/slipway.toml and billing/pyproject.toml both have \[tool"):
+        settings_around(tmp_path)
+    (tmp_path / "billing/slipway.toml").unlink()
     (tmp_path / "billing/pyproject.toml").write_bytes(b'[tool.slipway]\nname = "billing"\ncommand = ["\xff"]\n')
     with pytest.raises(BadInputError, match=r"^billing/pyproject.toml is not UTF-8 in line 3: save it as UTF-8"):
         settings_around(tmp_path)

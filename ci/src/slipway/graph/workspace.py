@@ -67,7 +67,7 @@ async def settings_of(declared: Declared, *, needed: bool = True) -> Settings:
     if file is None:
         raise BadInputError(f"{folder} has neither {' nor '.join(FILES)}", "name the service's folder")
     path = posixpath.join(folder.path, file).removeprefix("/")
-    settings.check_only_table(map(declared.text, FILES))
+    settings.check_only_table({name: declared.text(name) for name in FILES})
     try:
         return settings.parse(declared.text(file), path, named=needed)
     except MissingTableError as error:

@@ -4,7 +4,7 @@ An error in the settings is one sentence with the file, the key, the value that 
 allowed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -81,14 +81,15 @@ def load(source: Path, *, named: bool = True) -> Settings:
     files = [file for name in FILES if (file := source / name).is_file()]
     if not files:
         raise MissingTableError(f"there is neither a pyproject.toml nor a {OWN_FILE} in {source.resolve()}")
-    check_only_table(map(text_of, files))
+    check_only_table({file.name: text_of(file) for file in files})
     return load_file(files[0], named=named)
 
 
-def check_only_table(texts: Iterable[str]) -> None:
-    """Raise SettingsError when several files of a service have `[tool.slipway]`."""
-    if sum(map(_has_table, texts)) > 1:
-        both = f"{' and '.join(FILES)} both have [tool.slipway]"
+def check_only_table(texts: Mapping[str, str]) -> None:
+    """Raise SettingsError when both files of a service have `[tool.slipway]`. `texts` has their contents by name."""
+    having = [name for name, text in texts.items() if _has_table(text)]
+    if len(having) > 1:
+        both = f"{' and '.join(having)} both have [tool.slipway]"
         raise SettingsError(both, "move everything into one of the two, and remove the table from the other")
 
 

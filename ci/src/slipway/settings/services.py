@@ -8,7 +8,7 @@ from slipway import toml
 from slipway.errors import Obstacles
 from slipway.finder.tree import PRUNED, table_in
 from slipway.records.services import Service
-from slipway.settings import FILES, Settings, parse
+from slipway.settings import FILES, Settings, check_only_table, parse
 
 
 def is_pruned(folder: str) -> bool:
@@ -30,8 +30,7 @@ def services_in(texts: Mapping[str, str]) -> dict[Service, str]:
     found: dict[Service, str] = {}
     folders = {str(PurePosixPath(path).parent) for path in texts}
     for folder in sorted(folders, key=lambda folder: PurePosixPath(folder).parts):
-        paths = (str(PurePosixPath(folder, name)) for name in FILES)
-        for path in paths:
+        for path in _paths(folder):
             if (table := _table_in(texts.get(path, ""))) is not None:
                 named, calls = table.get("name"), table.get("calls")
                 service = Service(
@@ -52,11 +51,17 @@ def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
     found, obstacles = dict[str, Settings](), Obstacles()
     for service, path in services_in(texts).items():
         with obstacles.noted():
+            check_only_table({each: texts.get(each, "") for each in _paths(service.folder)})
             settings = parse(texts[path], path, named=bool(service.name))
             if service.name:
                 found[service.folder] = settings
     obstacles.refuse()
     return found
+
+
+def _paths(folder: str) -> list[str]:
+    """Return the paths at which a folder may have its settings."""
+    return [str(PurePosixPath(folder, name)) for name in FILES]
 
 
 def _table_in(text: str) -> dict[str, Any] | None:
