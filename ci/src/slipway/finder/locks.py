@@ -97,7 +97,7 @@ def workspace(tree: Tree) -> Fact | None:
 @functools.lru_cache(maxsize=1)
 def dependencies(tree: Tree) -> frozenset[str]:
     """Return the names of the project's dependencies, from its declaration or from its requirements files."""
-    declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
+    declared = {*names_of(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
     of_poetry = tree.table(_PYPROJECT, "tool", "poetry", "dependencies")
     declared |= {normal(name) for name, spec in of_poetry.items() if not table_in(spec).get("optional")}
     if declared:
@@ -106,7 +106,7 @@ def dependencies(tree: Tree) -> frozenset[str]:
     texts = [tree.read(name) for name in (pinned.value if pinned else "", "requirements.in", "Pipfile")]
     texts += tree.ini("setup.cfg").get("options", "install_requires", fallback="") or "", _without_extras(tree)
     locked = {normal(name) for text in texts[:1] for name in _LOCKED.findall(text)}
-    return frozenset(locked).union(_names(line.strip(" \"',") for text in texts for line in text.splitlines()))
+    return frozenset(locked).union(names_of(line.strip(" \"',") for text in texts for line in text.splitlines()))
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
 def _names_in(tree: Tree, lock: str) -> Iterable[str]:
     """Return the packages of a compiled lock file or a pylock.toml, in which the parts may be already."""
     if lock.endswith(".txt"):
-        return _names(tree.read(lock).splitlines())
+        return names_of(tree.read(lock).splitlines())
     is_pylock = posixpath.basename(lock).startswith("pylock")
-    return map(normal, re.findall(r'^name = "([^"]+)"', tree.read(lock), re.MULTILINE)) if is_pylock else ()
+    return map(normal, _LOCKED.findall(tree.read(lock))) if is_pylock else ()
 
 
 def _installed(tree: Tree) -> set[str]:
@@ -197,7 +197,7 @@ def brought_by(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
     for package in locked if isinstance(locked, list) else ():
         named = package.get("dependencies", ())
         of_each.setdefault(normal(str(package.get("name"))), set()).update(
-            _names(each.get("name", "") if isinstance(each, dict) else str(each) for each in named)
+            names_of(each.get("name", "") if isinstance(each, dict) else str(each) for each in named)
         )
     known, new = set[str](), set(packages)
     while new:
@@ -209,18 +209,18 @@ def brought_by(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
 def _parts(tree: Tree) -> Iterator[Part]:
     groups = tree.table(_PYPROJECT, "dependency-groups")
     for name in groups:
-        yield Part(Subject.GROUP, name, frozenset(_names(flat(name, groups))))
+        yield Part(Subject.GROUP, name, frozenset(names_of(flat(name, groups))))
     for name, group in tree.table(_PYPROJECT, "tool", "poetry", "group").items():
         yield Part(Subject.GROUP, name, frozenset(map(normal, table_in(group, "dependencies"))))
     for name, group in tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").items():
-        yield Part(Subject.GROUP, name, frozenset(_names(texts_in(group))))
+        yield Part(Subject.GROUP, name, frozenset(names_of(texts_in(group))))
     for name, extra in (
         *tree.table(_PYPROJECT, "project", "optional-dependencies").items(),
         *tree.table(_PYPROJECT, "tool", "poetry", "extras").items(),
     ):
-        yield Part(Subject.EXTRA, name, frozenset(_names(texts_in(extra))))
+        yield Part(Subject.EXTRA, name, frozenset(names_of(texts_in(extra))))
     for file, extras in _of_setuptools(tree):
-        yield from (Part(Subject.EXTRA, name, frozenset(_names(extra)), file) for name, extra in extras.items())
+        yield from (Part(Subject.EXTRA, name, frozenset(names_of(extra)), file) for name, extra in extras.items())
 
 
 def _of_setuptools(tree: Tree) -> Iterator[tuple[str, dict[str, list[str]]]]:
@@ -259,7 +259,8 @@ def flat(name: str, groups: Mapping[str, Any], seen: frozenset[str] = frozenset(
             yield from flat(str(each.get("include-group")), groups, seen | {name})
 
 
-def _names(requirements: Iterable[str]) -> Iterator[str]:
+def names_of(requirements: Iterable[str]) -> Iterator[str]:
+    """Yield the names of the packages in requirements such as `Old_Package==1`, as indexes compare them."""
     for each in requirements:
         if match := _NAME.match(each):
             yield normal(match[1])

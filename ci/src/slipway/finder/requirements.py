@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from slipway.finder.locks import flat, normal, parts
+from slipway.finder.locks import flat, names_of, normal, parts
 from slipway.finder.tree import Tree, table_in, texts_in
 from slipway.records.survey import Subject
 
@@ -28,7 +28,7 @@ def requirements(tree: Tree) -> list[str]:
             of_extras.update(map(normal, texts_in(table_in(poetry, "extras").get(fact.value))))
         else:
             tables.append(table_in(poetry, "group", fact.value, "dependencies"))
-    known = {"python", *(normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared)}
+    known = {"python", *names_of(declared)}
     for table in (*tables, tree.table("Pipfile", "packages")):
         for name, spec in table.items():
             if normal(name) not in known:

@@ -22,7 +22,7 @@ from typing import Any
 from slipway import toml
 from slipway.errors import BadInputError
 from slipway.finder.interpreter import bounds, versions
-from slipway.finder.locks import declaration, lock, normal, parts
+from slipway.finder.locks import declaration, lock, names_of, normal, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements, requirements_of_parts
 from slipway.finder.tree import Tree, table_in, tree_at, without_password
 from slipway.records.progress import SILENT, repeated
@@ -361,20 +361,14 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
 def _all_unbuilt(plan: _Plan, folder: Path, causes: Mapping[str, str]) -> Mapping[str, str]:
     """Return every package that does not build, with its cause. uv stops at the first one, so each is left out of another try."""
     shutil.rmtree(folder, ignore_errors=True)
-    without = tuple(_first_name(package) for package in causes)
     try:
-        _install(replace(plan, without=without), folder, _oldest_here(plan.python))
+        _install(replace(plan, without=tuple(names_of(causes))), folder, _oldest_here(plan.python))
     except UnbuiltError as error:
         if not error.causes.keys() <= causes.keys():
             return _all_unbuilt(plan, folder, {**causes, **error.causes})
     except BadInputError:
         pass
     return causes
-
-
-def _first_name(requirement: str) -> str:
-    """Return the name at the beginning of a requirement such as `old==1`."""
-    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 
 
 def _nearest(plan: _Plan) -> str:
