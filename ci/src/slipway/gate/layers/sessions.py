@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.gate.forks import Fork
 from slipway.gate.history import Node
 from slipway.gate.layers.interruption import DatabaseState, at, uninterrupted
-from slipway.gate.layers.queries import Query
+from slipway.gate.layers.queries import Query, executed
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.measure.session import query
@@ -137,7 +137,7 @@ class _OpenTransaction:
 def _waits(connection: Connection, sql: str) -> bool:
     connection.exec_driver_sql("BEGIN")
     try:
-        connection.exec_driver_sql(sql)
+        executed(connection, sql)
     except DBAPIError as error:
         return sqlstate(error) == _LOCK_NOT_AVAILABLE
     finally:
