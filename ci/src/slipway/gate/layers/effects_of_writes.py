@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.layers.queries import Query, Refused, executed
 from slipway.gate.layers.seeds import Table
-from slipway.gate.measure.session import literal
+from slipway.gate.measure.session import literal, taken_back
 from slipway.gate.names import parts
 
 WITHOUT_EFFECT: Final = "a write"  # instead of an SQLSTATE
@@ -87,8 +87,7 @@ def _columns(sql: str, table: Table) -> tuple[str, ...]:
 
 def _effect(connection: Connection, query: Query, columns: tuple[str, ...]) -> Effect:
     kind, table = query.sql[: len("INSERT")], query.table
-    connection.exec_driver_sql("BEGIN")
-    try:
+    with taken_back(connection.connection, alone=True):
         rows = connection.exec_driver_sql(_ROWS.format(table=table)).scalar() if kind == "UPDATE" else None
         touched = executed(connection, query.sql).rowcount
         try:
@@ -96,8 +95,6 @@ def _effect(connection: Connection, query: Query, columns: tuple[str, ...]) -> E
             held, written, now, types = connection.exec_driver_sql(look).one()
         except DBAPIError:  # a view has no xmin
             held, written, now, types = max(touched, int(kind == "INSERT")), "[]", "", "{}"
-    finally:
-        connection.exec_driver_sql("ROLLBACK")
     stored = json.loads(written)
     given = stored if rows is None else json.loads(rows)
     return Effect(

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 
 from slipway.gate.layers.queries import Query, Refused, executed
+from slipway.gate.measure.session import taken_back
 
 READ: Final = "a read value"  # in the place of an SQLSTATE
 _ALIKE: Final = {"float": "Decimal"}
@@ -19,11 +20,8 @@ def kinds(connection: Connection, query: Query, columns: Collection[str]) -> Map
 
     Other columns may hold values of several kinds, such as JSON. SQLAlchemy labels a column as `table_column`, too.
     """
-    connection.exec_driver_sql("BEGIN")
-    try:
+    with taken_back(connection.connection, alone=True):
         rows = executed(connection, query.sql).mappings().all()
-    finally:
-        connection.exec_driver_sql("ROLLBACK")
     names = {name for row in rows for name in row if any(f"_{name}".endswith(f"_{column}") for column in columns)}
     return {name: _kind(row[name]) for row in rows for name in names if row[name] not in (None, [])}
 
