@@ -411,6 +411,18 @@ def test_equal_values_are_not_invented_in_a_column_that_an_earlier_revision_fill
     assert [(rule, revision) for rule, revision, _ in of_rows(proof) if rule == "D01"] == [("D01", "r5")]
 
 
+def test_a_release_may_have_written_any_values_into_a_column_of_an_old_revision(prove_history):
+    bodies = [
+        "op.add_column('notes', sa.Column('slug', sa.Text))",
+        "op.execute('UPDATE notes SET slug = lower(title) WHERE slug IS NULL')",
+        "op.create_unique_constraint('uq', 'notes', ['slug'])",
+        "op.execute(\"UPDATE notes SET title = 'x' WHERE slug = 'old'\")",
+    ]
+    proof = prove_history(followed((None, *NOTES), bodies), start_after="r0", layers=(Layer.ROWS,))
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "r2")]
+    assert "looks for" not in " ".join(proof.coverage.unproven)
+
+
 def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):
     index = "op.create_index({0!r}, 'notes', ['title'], unique=True, postgresql_where=sa.text({1!r}))".format
     table = "op.execute('CREATE TABLE notes (id int PRIMARY KEY, title text, gone_at date, state varchar(9))')"

@@ -254,8 +254,8 @@ class _Run:
         self._baseline = baseline
         self._environment = baseline.environment
         self._steps = steps
-        in_order = (each.id for each in baseline.history.nodes if each.id in steps)
-        self._keys = keys_by_revision({revision: steps[revision] for revision in in_order})
+        self._new_steps = {each.id: steps[each.id] for each in baseline.history.nodes if each.new and each.id in steps}
+        self._keys = keys_by_revision(self._new_steps)
         self._begins = earlier, nodes = begins
         self._earlier = earlier
         self._pending = deque(nodes)
@@ -539,7 +539,7 @@ class _Run:
         for enum, label in removed_labels(self._steps[node.id].upgraded):
             self._explained.update(self._seeing_all_rows(plant_label, self._names, enum, label))
         if sought := self._sought.get(node.id):
-            new = {name for each in self._steps.values() for name in added_columns(each.upgraded)}
+            new = {name for each in self._new_steps.values() for name in added_columns(each.upgraded)}
             self._explained.update(self._seeing_all_rows(plant_sought, self._names, sought, new))
 
     def _makes_tables(self, node: Node) -> bool:
