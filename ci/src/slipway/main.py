@@ -331,7 +331,6 @@ class Slipway:
         return await changes.rewritten(source, settings, folder, self.path, name)
 
     async def _read(self, folder: "Folder", *, needed: bool = True) -> "tuple[Settings, Source]":
-        """Read the settings, and the files for an image."""
         from slipway.graph.workspace import declared_in, settings_of, source_of
 
         declared = await declared_in(folder)

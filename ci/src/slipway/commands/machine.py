@@ -172,7 +172,6 @@ def _text(command: Command) -> str:
 
 
 def _actions(command: Command) -> Iterator[str]:
-    """Yield the IAM actions of a command, target by target."""
     from slipway.release.bootstrap.roles import permissions_on
     from slipway.release.permissions import granted
     from slipway.release.targets.supported import TARGETS

@@ -47,7 +47,6 @@ class Roles:
 
 
 def estimate() -> Estimate:
-    """Estimate a run."""
     return Estimate(
         creates=(
             f"2 services of ECS Express Mode with {_CPU} CPU units and {_MEMORY} MiB, one task each and two during a deployment",
@@ -158,14 +157,12 @@ class ExpressService:
         return seen
 
     async def revision(self) -> Mapping[str, Any]:
-        """Return the service revision of the newest deployment."""
         arn = (await self.deployments())[0]["targetServiceRevisionArn"]
         found = (await self.ask("DescribeServiceRevisions", serviceRevisionArns=[arn]))["serviceRevisions"]
         revision: Mapping[str, Any] = found[0]
         return revision
 
     async def groups(self) -> list[Mapping[str, Any]]:
-        """Return the service's target groups."""
         (path,) = (await self.revision())["ecsManagedResources"]["ingressPaths"]
         arns = [group["arn"] for group in path["targetGroups"]]
         return list((await self.account.ask("elbv2", "DescribeTargetGroups", TargetGroupArns=arns))["TargetGroups"])
@@ -208,7 +205,6 @@ class ExpressWalk:
             await self._cells("INACTIVE", *calls, "List", "Stop", "Create")
 
     async def deleted_idle(self) -> None:
-        """Delete a service that is idle."""
         await self.service.outcome("CreateExpressGatewayService")
         if await self._settles("the second service"):
             await self._cells("idle", "Delete")

@@ -63,7 +63,6 @@ def image(number: int, layer: Blob = _LAYER) -> Blob:
 
 
 async def probe_repository(account: AwsAccount, name: str, run: str, findings: Findings) -> None:
-    """Create the repository, and probe its behaviours."""
     repository = ProbedRepository(account, name)
     try:
         await repository.create(run)

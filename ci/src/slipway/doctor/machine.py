@@ -75,7 +75,6 @@ def postgres(options: DoctorOptions) -> str:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest existing parent."""
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 

@@ -140,7 +140,6 @@ class OpenEnvironment:
         return await with_ends(history, self.ledger, self.target, self.time.now())
 
     async def status(self) -> Observed:
-        """Observe the service on the platform."""
         return await self.target.observe()
 
     def address_of(self, host: str | None) -> str:

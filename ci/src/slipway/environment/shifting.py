@@ -101,7 +101,6 @@ class Shifting:
         return (await ledger.claim(intent, contents.newest)).number
 
     async def _is_newest(self, number: int) -> bool:
-        """Return whether this is the newest shift in the ledger."""
         newest = (await self.old.ledger.contents()).newest
         later = [await self.old.ledger.intent(each) for each in range(number + 1, newest + 1)]
         return not any(intent and intent.verb in SHIFTS for intent in later)

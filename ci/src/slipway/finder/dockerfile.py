@@ -55,7 +55,6 @@ def instructions(tree: Tree) -> Iterator[Instruction]:
 
 
 def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
-    """Yield the instructions of one Dockerfile."""
     values: dict[str, str] = {}
     for place, text in _joined(tree, name):
         if (match := _INSTRUCTION.fullmatch(text)) is None:

@@ -292,7 +292,6 @@ def _own(stairway: StairwayResult) -> tuple[Model, ...]:
 
 
 def _compare(baseline: Baseline, end: StairwayResult) -> ModelsResult:
-    """Compare the end of the history with the models."""
     if end.migrated is None:
         return ModelsResult(gap="the history does not reach its head")
     models = metadata_of(end.options)

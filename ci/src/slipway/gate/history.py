@@ -88,7 +88,6 @@ class History:
 
     @property
     def before_new(self) -> tuple[Node, ...]:
-        """The revisions before the first new one."""
         return tuple(itertools.takewhile(lambda node: not node.new, self.nodes))
 
     def after(self, heads: tuple[str, ...]) -> "History":

@@ -35,10 +35,8 @@ def is_table(qualified: str, spelled: str) -> bool:
 
 
 def quoted_parts(qualified: str) -> list[str]:
-    """Split a qualified name into its parts, with their quotes."""
     return _PART.findall(qualified)
 
 
 def parts(qualified: str) -> tuple[str, ...]:
-    """Split a qualified name into its parts, without quotes."""
     return tuple(part.strip('"').replace('""', '"') for part in quoted_parts(qualified))

@@ -161,7 +161,6 @@ class Baseline:
 
     @contextmanager
     def replica(self) -> Iterator["Replica"]:
-        """Create a replica for the block."""
         with ExitStack() as databases:
             yield Replica(self, databases)
 
@@ -259,7 +258,6 @@ class _Process:
 
 
 def report_progress() -> None:
-    """Report progress from now on."""
     _Process.enabled = True
 
 

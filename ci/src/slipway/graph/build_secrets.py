@@ -74,7 +74,6 @@ def with_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secre
 
 
 def without_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secret]) -> dagger.Container:
-    """Return the container without the secrets of `with_secrets`."""
     for name in secrets:
         if name == _NETRC:
             container = container.without_mount(_NETRC_FILE).without_env_variable("NETRC")

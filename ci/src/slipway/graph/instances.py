@@ -71,7 +71,6 @@ class Containers:
 
     @asynccontextmanager
     async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
-        """Start an instance, as `Backend.start` describes."""
         container = self.container(launch.repository, launch.digest, launch.variables)
         async with launched(container, launch, on_line) as instance:
             yield instance

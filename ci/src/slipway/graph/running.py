@@ -97,8 +97,6 @@ class _Built:
 
     @asynccontextmanager
     async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
-        """Start an instance, as `Backend.start` describes."""
-
         def both(line: str) -> None:
             self.lines.append(line)
             on_line(line)

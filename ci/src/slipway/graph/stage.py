@@ -143,7 +143,6 @@ class EngineStage:
         return await self._migrate(image, environment)
 
     async def _migrate(self, image: Image, database: str) -> Migration:
-        """Migrate with the release's own image."""
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
         return await migrate(container, migrations, url, migrations.database_variables(url))

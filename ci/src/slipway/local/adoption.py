@@ -58,7 +58,6 @@ class Service:
 
 
 def surveyed(folder: Path) -> Service:
-    """Read the files of a service."""
     tree = tree_at(folder)
     return Service(folder, tree, find(tree))
 

@@ -28,7 +28,6 @@ _PLACES: Final = {
 
 
 def report() -> CacheReport:
-    """List the entries of the cache."""
     return CacheReport(folder=str(cache()), limit=LIMIT_BYTES, entries=tuple(_entries()))
 
 

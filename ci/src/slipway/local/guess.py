@@ -126,12 +126,10 @@ def is_unset(variable: Fact, migrations: Migrations) -> bool:
 
 
 def _as_key(name: str) -> str:
-    """Return a name as a TOML key."""
     return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _as_value(name)
 
 
 def _as_value(value: object) -> str:
-    """Return a value as TOML."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_as_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):

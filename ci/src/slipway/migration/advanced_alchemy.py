@@ -22,7 +22,6 @@ CONFIG_MISSING: Final = 'name its SQLAlchemyAsyncConfig as app = "package.module
 
 
 def is_used_by(env_py: Path) -> bool:
-    """Return whether an env.py is advanced-alchemy's."""
     return env_py.is_file() and "advanced_alchemy" in env_py.read_text(encoding="utf-8", errors="replace")
 
 

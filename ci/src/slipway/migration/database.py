@@ -111,7 +111,6 @@ def asynchronous(url: URL) -> URL:
 
 
 def for_driver(url: URL, name: str) -> URL:
-    """Translate a URL for another driver."""
     return url.set(drivername=name, query=query_for(name, url.query))
 
 

@@ -142,7 +142,6 @@ class Registry:
 async def opened(
     url: str, repository: str, login: Login | None, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> AsyncIterator[Registry]:
-    """Open a repository of the registry at `url`."""
     import httpx
 
     auth = httpx.BasicAuth(login.user, login.password) if login else None

@@ -57,8 +57,7 @@ class Progress:
 
     is_shown = False
 
-    def section(self, text: str) -> None:
-        """Begin a section."""
+    def section(self, text: str) -> None: ...
 
     def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         """Show a step as running until the block ends."""

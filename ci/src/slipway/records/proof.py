@@ -54,7 +54,6 @@ class Layer(Enum):
 
     @property
     def subject(self) -> str:
-        """The layer's subject, in words."""
         return _SUBJECTS[self]
 
 

@@ -35,7 +35,6 @@ class Refusal(Record, schema="slipway/refusal/1"):
 
     @classmethod
     def every(cls, error: SlipwayError) -> "tuple[Refusal, ...]":
-        """Return one refusal for each obstacle of an error."""
         return tuple(map(cls.of, error.obstacles))
 
     @property

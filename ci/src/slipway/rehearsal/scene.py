@@ -51,7 +51,6 @@ class RunningAct:
 
     @contextmanager
     def step(self, what: str) -> Iterator[RunningStep]:
-        """Time a step."""
         started = time.monotonic()
         step = RunningStep(what)
 

@@ -77,7 +77,6 @@ class SimulatedAccount:
         return f"simulated {_PLATFORMS[self.target]}"
 
     def environment(self, name: str) -> Environment:
-        """Return one of ENVIRONMENTS."""
         return Environment(
             settings=self.settings,
             name=name,
@@ -150,7 +149,6 @@ class WaitingBackend:
 
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
-        """Start an instance, as `Backend.start` describes."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(longer(_START_SECONDS)):
                 while workload.exit_code is None and not (await ask(workload.address, HealthCheck())).healthy:  # noqa: ASYNC110 -- of another process
@@ -188,9 +186,7 @@ class Stage(Protocol[C_contra]):
         ...
 
     @property
-    def postgres(self) -> str:
-        """Return words on the databases."""
-        ...
+    def postgres(self) -> str: ...
 
     def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AbstractAsyncContextManager[Stage[C_contra]]":
         """Return the same stage with another account for a block.
@@ -206,9 +202,7 @@ class Stage(Protocol[C_contra]):
         """
         ...
 
-    async def prove(self, release: C_contra, image: Image) -> Proof:
-        """Execute the migrations of a release."""
-        ...
+    async def prove(self, release: C_contra, image: Image) -> Proof: ...
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         """Run the preflight checks on the artifact, with a separate database."""

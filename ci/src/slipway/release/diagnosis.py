@@ -103,7 +103,6 @@ class RuleMatch:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The matching lines."""
         start, end = self.span
         text = self.match.string
         begin = text.rfind("\n", 0, start) + 1

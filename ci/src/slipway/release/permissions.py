@@ -65,7 +65,6 @@ class Scope:
 
     @property
     def task(self) -> MigrationRunner | None:
-        """The task that migrates the database, or None."""
         migration = self.env.migration
         return migration if migration and migration.runner is RunnerKind.ECS_TASK else None
 
@@ -311,5 +310,4 @@ def allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> dict[st
 
 
 def document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}

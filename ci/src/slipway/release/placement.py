@@ -64,7 +64,6 @@ def stack_name(*parts: str) -> str:
 
 
 def imports_of(template: Mapping[str, Any]) -> frozenset[str]:
-    """Return the exports that a template imports."""
     return frozenset(_imports(template))
 
 

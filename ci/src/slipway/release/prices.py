@@ -174,17 +174,14 @@ def balancer_line(prices: Prices, what: str, *, is_public: bool) -> CostLine:
 
 
 def gateway_line(prices: Prices, what: str) -> CostLine:
-    """Return the price of a NAT gateway without its address."""
     return _line(what, prices.nat)
 
 
 def endpoint_line(prices: Prices, what: str, zones: int) -> CostLine:
-    """Return the price of an interface endpoint in `zones` zones."""
     return _line(what, prices.endpoint * zones)
 
 
 def address_line(what: str) -> CostLine:
-    """Return the price of a public address."""
     return _line(what, _ADDRESS_HOUR)
 
 

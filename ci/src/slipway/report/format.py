@@ -25,7 +25,6 @@ def in_lines(lines: Callable[P, Iterator[str]]) -> Callable[P, str]:
 
 
 def sign(exit_code: int) -> str:
-    """Return the mark for an exit code."""
     return {0: "✅", 1: "❌", 2: "❌", 4: "❌"}.get(exit_code, "❓")
 
 

@@ -46,7 +46,6 @@ class LineProgress(Progress):
 
     @contextmanager
     def run(self) -> Iterator[Callable[[Event], None]]:
-        """Print the events of one run."""
         self._started, self._phase = self._now(), None
         yield self.event
 

@@ -42,7 +42,6 @@ class ResourceKind:
 
 @cache
 def kinds() -> Mapping[str, ResourceKind]:
-    """Return the kinds by name."""
     table = json.loads((files(__name__) / "kinds.json").read_text())
     return {name: _kind(name, entry) for name, entry in table.items()}
 

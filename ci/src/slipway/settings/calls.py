@@ -36,7 +36,6 @@ class CallGraph:
         return tuple(ordered)
 
     def callers(self, callee: str) -> tuple[str, ...]:
-        """Return the names of the services that call the service `callee`."""
         return tuple(name for name in self.order if callee in self.services[name].calls)
 
 

@@ -92,7 +92,6 @@ def _is_met(condition: Mapping[str, Any], permission: Needed) -> bool:
 
 
 def needed(service: str, operation: str, request: Mapping[str, Any], call: Call) -> list[Needed]:
-    """Return the permissions that a call needs."""
     if service in _UNRESTRICTED:
         return []
     named = () if (service, operation) in _WITHOUT_RESOURCE else _resources(service, operation, request, call)

@@ -102,7 +102,6 @@ class TargetGroup:
         return healthy or unhealthy
 
     def description(self) -> dict[str, Any]:
-        """Return the API's TargetGroup."""
         settings = {member: getattr(self, name) for member, name in _CHANGEABLE.items()}
         return settings | {
             "TargetGroupArn": self.arn,
@@ -130,7 +129,6 @@ class Rule:
     weights: dict[str, int]
 
     def description(self) -> dict[str, Any]:
-        """Return the API's Rule."""
         groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in self.weights.items()]
         stickiness = {"Enabled": False}
         forward = {"TargetGroups": groups, "TargetGroupStickinessConfig": stickiness}
@@ -167,7 +165,6 @@ class LoadBalancer:
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """The dimensions of the load balancer's metrics."""
         return {"LoadBalancer": self.arn.partition(":loadbalancer/")[2]}
 
     @property
@@ -175,7 +172,6 @@ class LoadBalancer:
         return f"{self.arn.replace(':loadbalancer/', ':listener/')}/{self.arn[-16:]}"
 
     def description(self) -> dict[str, Any]:
-        """Return the API's LoadBalancer."""
         zones = [{"ZoneName": zone, "SubnetId": subnet} for subnet, zone in self.subnets.items()]
         return {
             "LoadBalancerArn": self.arn,
@@ -193,7 +189,6 @@ class LoadBalancer:
         }
 
     def listener_described(self) -> dict[str, Any]:
-        """Return the API's Listener."""
         answer = {"ContentType": "text/plain", "MessageBody": "Not Found", "StatusCode": "404"}
         return {
             "ListenerArn": self.listener,

@@ -23,7 +23,6 @@ class Metrics:
         self.operations: Operations = operations_of(self)
 
     def count(self, namespace: str, name: str, dimensions: Mapping[str, str], at: datetime) -> None:
-        """Add one to a metric."""
         minutes = self._counts.setdefault((namespace, name, frozenset(dimensions.items())), {})
         minute = int(at.timestamp()) // MINUTE
         minutes[minute] = minutes.get(minute, 0) + 1

@@ -84,7 +84,6 @@ def listed(value: Any) -> list[Any]:
 
 
 def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags that a request sets."""
     tags = request.get("Tags") or request.get("tags") or ()
     return {tag.get("Key", ""): tag.get("Value", "") for tag in tags}
 

@@ -27,7 +27,6 @@ class _Rule:
     count: int
 
     def concerns(self, tags: list[str]) -> bool:
-        """Return whether the rule selects an image with these tags."""
         if self.status != "tagged":
             return self.status == "any" or not tags
         return all(any(fnmatchcase(tag, wildcard) for tag in tags) for wildcard in self.wildcards)

@@ -32,7 +32,6 @@ class Subnet:
     cidr: str = "172.31.0.0/20"
 
     def description(self, region: str) -> dict[str, Any]:
-        """Return the API's Subnet."""
         return {
             "SubnetId": self.id,
             "VpcId": self.vpc,
@@ -234,7 +233,6 @@ class Network:
         return Subnet(id=name, zone=zone, public=public, vpc=model["VpcId"], cidr=model.get("CidrBlock", ""))
 
     def _route_table(self, model: Model) -> dict[str, Any]:
-        """Return the API's RouteTable."""
         name = model["RouteTableId"]
         vpc = self._resources.find("AWS::EC2::VPC", model["VpcId"]) or {}
         local = {"DestinationCidrBlock": vpc.get("CidrBlock"), "GatewayId": "local", "State": "active"}

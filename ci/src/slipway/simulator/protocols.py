@@ -114,7 +114,6 @@ class QueryProtocol:
 
 
 def xml_of(root: ET.Element, status: int) -> Response:
-    """Return an XML document as an answer."""
     return Response(ET.tostring(root, encoding="utf-8", xml_declaration=True), status, media_type="text/xml")
 
 

@@ -80,7 +80,6 @@ class Repository:
         return any(digest == each.get("digest") for index in indexes for each in index.get("manifests", ()))
 
     def delete(self, digest: str) -> None:
-        """Delete an image with all its tags."""
         del self.manifests[digest]
         for tag in self.tags_of(digest):
             del self.tags[tag]
@@ -158,7 +157,6 @@ class ImageStore:
         return PASSWORD if self.is_home else f"{PASSWORD}.{self.host}"
 
     def create(self, name: str, created: datetime, **how: Any) -> Repository:
-        """Create an empty repository."""
         host = "" if self.is_home else self.host
         self.repositories[name] = Repository(name=name, created=created, host=host, **how)
         return self.repositories[name]

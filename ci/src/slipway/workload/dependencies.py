@@ -494,7 +494,6 @@ def _oldest_here(wanted: list[str]) -> list[str]:
 
 
 def _is_here(version: str) -> bool:
-    """Return whether this machine has a version of Python."""
     find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
     return subprocess.run(find, env=_of_uv(), capture_output=True, check=False).returncode == 0
 

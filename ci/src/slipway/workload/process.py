@@ -201,7 +201,6 @@ class HostBackend:
 
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
-        """Start an instance, as `Backend.start` describes."""
         async with (
             self.unpacked(order.repository, order.digest) as release,
             running(release, order, on_line) as workload,

@@ -113,7 +113,6 @@ def _reported(query: Query, result: "CursorResult[Any]") -> Refused | None:
 
 
 def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Query]:
-    """Yield the statements of a model that work on its table."""
     yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Query))
     for column in model.columns:
         if column.labels and (made := next((each for each in table.columns if each["raw"] == column.name), None)):

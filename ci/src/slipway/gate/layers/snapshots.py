@@ -52,7 +52,6 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
 
 
 def names_of(connection: Any, oids: Iterable[str]) -> dict[str, str]:
-    """Return the names of the existing relations, by oid."""
     return dict(query(connection, _NAMES.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 

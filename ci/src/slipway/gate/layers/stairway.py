@@ -130,7 +130,6 @@ class Steps:
 
     @property
     def committing(self) -> list[Statement]:
-        """The statements outside of a transaction."""
         return [statement for statement in self.statements if not statement.transaction]
 
 

@@ -55,7 +55,6 @@ LEFT_IN_AUTOCOMMIT: Final = "left in autocommit mode"
 
 
 def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
-    """Return the rows of a query."""
     with closing(connection.cursor()) as cursor:
         cursor.execute(sql)
         rows: Sequence[Sequence[Any]] = cursor.fetchall()
@@ -177,7 +176,6 @@ def become(connection: Any, user: str, role: str) -> None:
 
 
 def literal(text: str) -> str:
-    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

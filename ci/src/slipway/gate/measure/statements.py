@@ -64,8 +64,7 @@ class Execution:
 Listener = Callable[[Execution], object]
 
 
-def _ignore(_execution: Execution) -> None:
-    """Ignore a statement."""
+def _ignore(_execution: Execution) -> None: ...
 
 
 class _Process:

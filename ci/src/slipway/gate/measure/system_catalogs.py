@@ -48,7 +48,6 @@ class SystemCatalog:
         return f"{self._lines} AND {self.owner} = ANY ({owners})"
 
     def keys(self) -> str:
-        """Return the query for the keys of all rows."""
         return f"SELECT '{self.name}', concat_ws('.', {self.key}) FROM {self.name} r WHERE {self.where}"
 
     @property

@@ -145,7 +145,6 @@ class Aws:
         return await self.patience.repeated(partial(self.once, service, operation, **parameters), is_temporary)
 
     async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
-        """Yield every page of a list."""
         while True:
             page = await self.call(service, operation, **parameters)
             yield page

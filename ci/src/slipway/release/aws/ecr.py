@@ -178,7 +178,6 @@ class EcrStore:
 
 
 def manifest_of(text: str) -> Blob:
-    """Return the manifest of a record."""
     return Artifact(kind=ARTIFACT, config=EMPTY, layers=(EMPTY,), annotations={_TEXT: text}).manifest()
 
 

@@ -223,7 +223,6 @@ async def template_of(aws: Aws, stack: str) -> Mapping[str, Any]:
 
 
 async def resources_of(aws: Aws, stack: str) -> list[dict[str, Any]]:
-    """Return the summaries of a stack's resources."""
     found = aws.items("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
     return [each async for each in found]
 
@@ -294,7 +293,6 @@ def tags_of(stack: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def event_line(event: Mapping[str, Any]) -> str:
-    """Return an event as one line."""
     words = ("ResourceStatus", "ResourceType", "LogicalResourceId", "ResourceStatusReason")
     return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
 

@@ -37,7 +37,6 @@ class _Network:
         self._properties = {name: named(each.get("Properties", {})) for name, each in resources.items()}
 
     def of(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Return the resources of a kind, with their properties."""
         yield from ((name, self._properties[name]) for name, each in self._kinds.items() if each == kind)
 
     def properties(self, name: str) -> Mapping[str, Any] | None:

@@ -113,7 +113,6 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began."""
         return self.engine.time.seconds() - self.began
 
     async def observe(self) -> Observed:

@@ -161,7 +161,6 @@ class Ledger:
         return await self._one(Intent, number, "intent")
 
     async def newest_intents(self) -> tuple[Intent, ...]:
-        """Return the newest deployments' intents, newest first."""
         newest = (await self.contents()).newest
         return await self._all(Intent, "intent", range(newest, max(newest - HUNDRED, 0), -1))
 

@@ -77,7 +77,6 @@ class DeployLock:
             raise BusyError("this deployment no longer holds its lock", _WAIT)
 
     async def started(self) -> Operation | None:
-        """Return the operation that started after the lock was made, or None."""
         newest = await self._target.newest()
         return newest if newest and newest.id != self._lock.newest else None
 

@@ -69,7 +69,6 @@ class ServiceSpec:
         }
 
     def fields(self) -> dict[str, str]:
-        """Return every field by its name in a plan."""
         return self.plain() | values_of(self.variables, self.secrets)
 
     def over(self, live: Mapping[str, str]) -> Self:  # noqa: ARG002 -- for targets whose settings may leave a field open

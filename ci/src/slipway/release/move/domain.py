@@ -310,7 +310,6 @@ async def hosts_at(aws: Aws, gateway: Gateway) -> list[str]:
 
 
 async def _attached(aws: Aws, gateway: Gateway) -> set[str]:
-    """Return the certificates of a listener."""
     found = aws.items("elbv2", "describe_listener_certificates", "Certificates", ListenerArn=gateway.listener)
     return {each["CertificateArn"] async for each in found}
 

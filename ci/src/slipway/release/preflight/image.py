@@ -34,7 +34,6 @@ _TIMEOUT_SECONDS = 10.0
 
 
 async def checks_of_image(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check the image and its repository."""
     judged = await _judged(aws, spec)
     if len(judged) == 1:  # the only check says that there is no image
         return judged

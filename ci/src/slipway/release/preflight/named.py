@@ -129,7 +129,6 @@ async def checks_of_log(group: str, aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def checks_of_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check every secret of the service."""
     checks: list[Check] = []
     parameters: dict[str, str] = {}
     for variable, reference in spec.secrets.items():

@@ -187,7 +187,6 @@ def _arguments(order: TaskOrder) -> list[str]:
 
 
 def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]:
-    """Return the request of RunTask."""
     runner = order.runner
     return {
         "cluster": runner.cluster,

@@ -129,7 +129,6 @@ def _read(kind: type[T], ended: Ended) -> T | str:
 
 
 def why(ended: Ended, order: TaskOrder) -> SlipwayError:
-    """Return why a task failed."""
     if ended.exit_code is None and ended.stop_code == "TaskFailedToStart":
         return _never_ran(ended, order)
     if ended.stop_code == "UserInitiated":

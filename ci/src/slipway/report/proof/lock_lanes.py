@@ -110,7 +110,6 @@ def _spans(table: str, scopes: Sequence[LockScope]) -> Iterator[Span]:
 
 
 def _single_spans(table: str, scope: LockScope) -> Iterator[Span]:
-    """Yield a span for each statement of a scope."""
     held = False
     for number, statement in enumerate(scope.statements):
         held = held or table in statement.locks

@@ -97,7 +97,6 @@ class Chapter:
 
 
 def page(proof: Proof) -> str:
-    """Render the page."""
     counting = [finding for finding in proof.findings if finding.suppressed is None]
     chapters = tuple(_chapters(proof.revisions, counting))
     timelines = [chapter for chapter in chapters if chapter.anchor]

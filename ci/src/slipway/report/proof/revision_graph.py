@@ -48,7 +48,6 @@ class Graph:
 
     @property
     def lanes(self) -> int:
-        """The number of lanes."""
         used = (*(node.lane for node in self.nodes), *(edge.lane for edge in self.edges))
         return max(used, default=-1) + 1
 
@@ -69,7 +68,6 @@ def graph(revisions: Sequence[Revision], noteworthy: Collection[str] = ()) -> Gr
 
 
 def _parents(revisions: Sequence[Revision]) -> list[tuple[int, ...]]:
-    """Return the indices of each revision's parents."""
     known: dict[str, int] = {}
     parents = []
     for index, revision in enumerate(revisions):

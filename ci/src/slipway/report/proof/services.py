@@ -101,7 +101,6 @@ def page(proofs: Proofs) -> str:
 
 
 def place(folder: str) -> str:
-    """Return the folder with the reports of one service."""
     return "services" if folder == "." else f"services/{folder}"
 
 

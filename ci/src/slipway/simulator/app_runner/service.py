@@ -259,7 +259,6 @@ class Service:
         return self.instance is instance and self.status == "RUNNING"
 
     def description(self) -> dict[str, Any]:
-        """Return the API's Service."""
         return {
             "ServiceName": self.name,
             "ServiceId": self.id,

@@ -47,7 +47,6 @@ class CloudFormation:
 
     @property
     def stacks(self) -> dict[str, SimulatedStack]:
-        """The stacks that exist, by name."""
         return {stack.name: stack for stack in self._stacks.values() if stack.status != "DELETE_COMPLETE"}
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:

@@ -35,8 +35,7 @@ class ServiceHandler:
     async def update(self, before: Model, after: Model, call: Call) -> None:
         """Change the resource in place."""
 
-    async def delete(self, model: Model, call: Call, *, snapshot: bool) -> None:
-        """Delete the resource."""
+    async def delete(self, model: Model, call: Call, *, snapshot: bool) -> None: ...
 
     async def _ask(self, service: str, operation: str, call: Call, **request: Any) -> Mapping[str, Any]:
         """Call an operation of the account. Its errors become the handler's."""

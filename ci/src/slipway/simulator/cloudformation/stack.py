@@ -187,7 +187,6 @@ class SimulatedChangeSet:
         return "FAILED" if self.reason else "CREATE_COMPLETE"
 
     def summary(self, stack: "SimulatedStack", now: datetime) -> dict[str, Any]:
-        """Return the API's ChangeSetSummary."""
         status = self.status(now)
         return {
             "ChangeSetName": self.name,
@@ -289,6 +288,5 @@ class SimulatedStack:
 
 
 def exports_of(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the exported values by name."""
     exported = (output for output in outputs.values() if "Export" in output)
     return {str(output["Export"]["Name"]): str(output["Value"]) for output in exported}

@@ -211,7 +211,6 @@ def _target(at: Any) -> tuple[str, str]:
 
 
 def _joined(argument: Any) -> dict[str, Any]:
-    """Return Fn::Sub as Fn::Join."""
     text, values = (argument, {}) if isinstance(argument, str) else argument
     parts: list[Any] = []
     end = 0

@@ -41,7 +41,6 @@ class TaskRun:
     decided: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> None:
-        """Run the task until it has stopped."""
         clock, task = self.platform.clock, self.task
         await clock.sleep(_PROVISION_SECONDS)
         task.status = "PENDING"

@@ -48,7 +48,6 @@ class TaskDefinition:
         return only
 
     def description(self) -> dict[str, Any]:
-        """Return the API's TaskDefinition."""
         facts = {key: value for key, value in self.asked.items() if key != "tags"}
         containers = [{**_DEFAULTS, **container} for container in self.asked["containerDefinitions"]]
         return facts | {
@@ -207,7 +206,6 @@ class Task:
         self.stopping = self.stopping or (code, reason)
 
     def description(self, *, tags: bool = False) -> dict[str, Any]:
-        """Return the API's Task."""
         asked, container = self.definition.asked, self.definition.container
         code, reason = self.stopping or (None, None)
         return {

@@ -194,7 +194,6 @@ class AppRunnerTarget:
         return self._arn
 
     async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
-        """Return the newest operations, newest first."""
         answer = await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=_PAGE)
         return list(answer["OperationSummaryList"])
 

@@ -202,7 +202,6 @@ def _ingress(service: Service, revision: Revision, state: Mapping[str, Any]) -> 
 
 
 def description(service: Service, revision: Revision) -> dict[str, Any]:
-    """Return the API's ServiceRevision."""
     network = revision.description(service)["networkConfiguration"]
     public = "ENABLED" if service.gateway.balancer.public else "DISABLED"
     container = revision.definition.container

@@ -146,7 +146,6 @@ class Deployment:
         return True
 
     def brief(self, service: "Service") -> dict[str, Any]:
-        """Return the API's ServiceDeploymentBrief."""
         return {
             "serviceDeploymentArn": self.arn,
             "serviceArn": service.arn,
@@ -160,7 +159,6 @@ class Deployment:
         }
 
     def description(self, service: "Service", readings: Readings) -> dict[str, Any]:
-        """Return the API's ServiceDeployment."""
         brief = self.brief(service)
         del brief["targetServiceRevisionArn"]
         reverted = self.rollback and {
@@ -265,7 +263,6 @@ class Service:
         self.events.append((secrets.token_hex(16), now, f"(service {self.name}) {message}"))
 
     def summary(self, revision: Revision) -> dict[str, Any]:
-        """Return the API's ServiceRevisionSummary."""
         weight = float(self.gateway.weight(revision.group)) if revision.fleet else 0.0
         return {
             "arn": revision.arn,
