@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from slipway.commands.command import Flags
 from slipway.commands.flags import EVERYWHERE
 from slipway.commands.grammar import parse
+from slipway.commands.printed import completed
 from slipway.commands.table import COMMANDS
 from slipway.errors import BadInputError
 
@@ -24,6 +26,7 @@ FILES = [
 PAGES = [file for file in FILES if file.suffix == ".md"] + sorted(ROOT.glob("ci/src/slipway/**/*.md"))
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 _TYPED = re.compile(r"(?<!call )(?<![\w./-])slipway (?=[a-z-])((?:[^\n|>;&`\\]|\\\n)*)")
+_QUOTED = re.compile(r"`(slipway [a-z][^`…]*)`")
 _NAMED = re.compile(r"(?<!call )\bslipway ([a-z]+)\b((?:[^`\n\\#|>;]|\\\n)*)")
 
 
@@ -86,6 +89,33 @@ def test_every_command_in_a_code_block_can_be_typed():
     commands = [words for page in PAGES for words in typed(page.read_text())]
     assert len(commands) > 90
     assert [*filter(None, map(refusal, commands))] == []
+
+
+def untypable(text):
+    """The commands in backticks of a message that the command line would not accept, as it prints them in one environment.
+
+    A value in an f-string may be a word, a number, or nothing; a flag may be named without its value.
+    """
+    for command in _QUOTED.findall(text):
+        forms = [re.sub(r"\b(?:X|NUMBER)\b", value, command).replace("URL", "http://x") for value in ("1", "")]
+        printed = [
+            completed(f"`{form}`", Flags(environment="staging")) for each in forms for form in (each, f"{each} 1")
+        ]
+        if not re.match(r"slipway (?:deploy|move|X)\b|.*--help", command) and all(
+            refusal(shlex.split(each.strip("`"))[1:]) for each in printed
+        ):
+            yield command
+
+
+def test_every_command_in_a_message_can_be_typed():
+    found = {
+        (file.name, each) for file in FILES if file.suffix == ".py" for text in texts(file) for each in untypable(text)
+    }
+    assert found == set()
+
+
+def test_a_command_in_a_message_that_lacks_its_image_is_found():
+    assert [*untypable("run `slipway migrate`, `slipway logs --errors` or `slipway deploy`")] == ["slipway migrate"]
 
 
 @pytest.mark.parametrize("line", ["slipway diagnose  # why", "slipway deply", "slipway gate --since", "slipway run ls"])

@@ -99,7 +99,7 @@ async def test_a_first_release_on_an_empty_database_fails_with_the_missing_migra
     empty = Script(lines=('psycopg.errors.UndefinedTable: relation "notes" does not exist',), exit_code=1)
     done = await deployed(account, spec(await account.image(empty)))
     assert "; slipway does not migrate this environment's database" in done.outcome.diagnosis.cause
-    assert "slipway migrate" in done.outcome.diagnosis.remedy
+    assert "without one, run `alembic upgrade heads`" in done.outcome.diagnosis.remedy
 
 
 async def test_lines_of_the_live_release_are_no_cause_of_its_successors_failure(account):

@@ -292,7 +292,7 @@ def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (settings(None), "staging does not say who migrates its database: add [tool.slipway.environments.staging.migration] with"),
+        (settings(None), "staging does not say who migrates its database: add a table migration to [tool.slipway.environments.staging] with"),
         (settings(secrets={}), "staging has no DATABASE_URL with the URL of its database: add its secret to secrets in [tool.slipway.environments.staging],"),
     ],
 )  # fmt: skip

@@ -299,7 +299,10 @@ async def test_a_network_in_use_is_kept_and_a_database_is_deleted_after_what_use
     without = settings(staging=replace(FROM_NOTHING, database=None))
     named = ["Database", "MainUser", "DatabaseAccessLog", "ApplicationUser", "ApplicationUrl", "OwnerUser", "OwnerUrl"]
     said = await refusal(ground(account, without).apply(untold, replace=named))
-    assert "the database slipway-staging is protected from deletion: set deletion-protection = false" in said
+    assert (
+        "the database slipway-staging is protected from deletion: set deletion-protection = false in database of [tool.slipway.environments.staging]"
+        in said
+    )
     await protect(account, is_on=False)
     deleted = await ground(account, without).apply(untold, replace=named)
     assert [(stack.stack, stack.result) for stack in deleted.stacks][1:] == [
@@ -356,7 +359,10 @@ async def test_without_confirmation_or_with_a_protected_database_nothing_is_dele
     said = await refusal(destroy_everything(staging(account), untold, NAME))
     stack.template = deployed
     assert "would delete the database slipway-staging without a final snapshot" in said
-    assert "the database slipway-staging is protected from deletion: set deletion-protection = false" in said
+    assert (
+        "the database slipway-staging is protected from deletion: set deletion-protection = false in database of [tool.slipway.environments.staging]"
+        in said
+    )
     assert "the stack slipway-notes-staging has termination protection" in said
     assert not [name for name in account.cloud.requests[before:] if name.startswith("Delete")]
     await account.ask(
@@ -503,7 +509,7 @@ async def test_rds_refuses_what_it_cannot_take_back_and_slipway_refuses_it_befor
     said = await refusal(ground(account).propose(untold))
     assert said == (
         "the settings ask for 20 GB, and the server slipway-staging has 50, which RDS cannot shrink: "
-        "write storage = 50 into [tool.slipway.environments.staging.database]"
+        "write storage = 50 into database of [tool.slipway.environments.staging]"
     )
     refused = {
         "cannot upgrade postgres from 18 to 17": {"EngineVersion": "17", "AllowMajorVersionUpgrade": True},

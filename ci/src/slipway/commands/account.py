@@ -123,7 +123,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             return stack.text
     raise BadInputError(
         f"{flags.environment} has no network or database of its own",
-        f"add managed = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
+        f"add managed = true and cidr to network of [tool.slipway.environments.{flags.environment}]",
     )
 
 

@@ -8,7 +8,7 @@ from slipway.migration.output import secrets_in, without
 from slipway.records.command import CommandRun
 from slipway.records.progress import Tell
 from slipway.release.diagnosis import without_values
-from slipway.release.runners.definition import TaskOrder
+from slipway.release.runners.definition import TASK_SETTINGS, TaskOrder
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import RunnerKind, SettingsError
 from slipway.untrusted import printable
@@ -28,7 +28,7 @@ async def run(
     if migration is None or migration.runner is not RunnerKind.ECS_TASK:
         raise SettingsError(
             f"{environment.name} has no task that could run a command",
-            f'set runner = "ecs-task" in [tool.slipway.environments.{environment.name}.migration]',
+            f"set {TASK_SETTINGS} in migration of [tool.slipway.environments.{environment.name}]",
         )
     digest = await live_digest(environment)
     task = EcsTask(

@@ -120,7 +120,7 @@ class Environment(Constrained):
     - webhook: the ARN of a secret with a URL, such as Slack's. The end of each deployment is posted there as {"text": …}.
     - network: a table, see below; without it the service reaches the internet only.
     - database: a table, see below; without it the database is your own.
-    - migration: a table, see below. Without it, a task in the service's subnets and security-groups migrates a managed database on ECS; any other database is migrated only by `slipway migrate --database-url-from`.
+    - migration: a table, see below. Without it, a task in the service's subnets and security-groups migrates a managed database on ECS; any other database is migrated only by `slipway migrate … --database-url-from VARIABLE`.
     """
 
     service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _")

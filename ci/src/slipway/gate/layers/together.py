@@ -1,4 +1,4 @@
-"""The new revisions in one run of env.py, with its own transactions, as `alembic upgrade heads` and `slipway migrate` run them.
+"""The new revisions in one run of env.py, with its own transactions, as `alembic upgrade heads` and the migration of a release run them.
 
 Other layers give each revision a transaction of its own. This run starts after the released revisions, with rows in the
 tables. When it fails, it is repeated on empty tables, because our rows may be the reason. After it, a new connection

@@ -107,8 +107,8 @@ class StackDeletion:
         """Return the refusal when AWS would not delete a protected database; None for one without protection."""
         if not await self._is_protected(database):
             return None
-        table = f"[tool.slipway.environments.{self.stack.tags['slipway:environment']}.database]"
-        setting = f"set deletion-protection = false in {table}"
+        table = f"[tool.slipway.environments.{self.stack.tags['slipway:environment']}]"
+        setting = f"set deletion-protection = false in database of {table}"
         return RefusedError(
             f"the database {one_line(database)} is protected from deletion", f"{setting}, and run {self._apply}"
         )

@@ -44,25 +44,25 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
         if environment in {name, other_name} and one.addresses.overlaps(other.addresses):
             yield SettingsError(
                 f"the networks of {name} and {other_name} overlap: {one.cidr} and {other.cidr}",
-                f"give one of them another cidr in {table}.network]",
+                f"give one of them another cidr in network of {table}]",
             )
     if isinstance(env, AppRunnerEnvironment) and environment in made and made[environment].private:
         yield SettingsError(
             f"{environment} is private, and App Runner has no internal load balancer",
-            f'remove private in {table}.network], or choose target = "ecs-express"',
+            f'remove private in network of {table}], or choose target = "ecs-express"',
         )
     zones = made[environment].zones if environment in made else ()
     if foreign := [zone for zone in zones if not zone.startswith(env.region)]:
         yield SettingsError(
             f"{environment} is in {env.region}, and the zones {', '.join(foreign)} are not",
-            f"write zones of {env.region} into {table}.network], such as {env.region}a, or remove zones",
+            f"write zones of {env.region} into network of {table}], such as {env.region}a, or remove zones",
         )
     if env.database is None:
         return
     if environment not in made:
         yield SettingsError(
             f"{environment} has a managed database and no managed network",
-            f"add managed = true and cidr to {table}.network], or name the secret of your own database",
+            f"add managed = true and cidr to network of {table}], or name the secret of your own database",
         )
     if env.database.class_ not in CLASSES:
         (close,) = get_close_matches(env.database.class_, CLASSES, 1) or CLASSES[:1]

@@ -90,7 +90,7 @@ class SharedChange:
             setting = f'postgres = "{present}" into [tool.slipway.migrations]'
         else:
             wanted, fate = f"{value.after} GB", "shrink"
-            setting = f"storage = {present} into [tool.slipway.environments.{self.environment}.database]"
+            setting = f"storage = {present} into database of [tool.slipway.environments.{self.environment}]"
         also = f"; the stack {self.stack.name} is also used by {', '.join(self._users)}" if self._users else ""
         return RefusedError(
             f"the settings ask for {wanted}, and the server {change.physical} has {value.before}, which RDS cannot {fate}{also}",

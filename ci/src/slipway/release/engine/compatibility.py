@@ -158,7 +158,15 @@ def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, ba
     found = f"the live release knows revision {knows}, and the database is at {at}"
     migrate = f"slipway migrate --environment {environment} --image {answer.image}"
     if answer.is_behind is Ternary.YES:
-        return "; ".join(filter(None, [f"{found}, so its migrations have not run: `{migrate}` runs them", back]))
+        return "; ".join(
+            filter(
+                None,
+                [
+                    f"{found}, so its migrations have not run: `{migrate}` runs them, or `alembic upgrade heads` where the settings name no runner",
+                    back,
+                ],
+            )
+        )
     base = f"commit {answer.known.commit[:SHORT]}" if answer.known and answer.known.commit else "its commit"
     forward = (
         f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
@@ -166,7 +174,7 @@ def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, ba
     )
     if answer.is_behind is Ternary.NO:
         return f"go forward: {found}; {forward}"
-    return f"{found}; `{migrate} --status` says which is older: if it is the database, run that without --status; otherwise go forward: {forward}"
+    return f"{found}; `{migrate} --status` says which is older: if it is the database, run that without --status (where the settings name no runner, `alembic current` and `alembic upgrade heads` do this); otherwise go forward: {forward}"
 
 
 def broken_by_migration(answer: Answer) -> str:

@@ -16,7 +16,10 @@ from slipway.untrusted import one_line
 ABSENT = "none"
 PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
-NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate` before a deployment, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration]"
+NOT_MIGRATED_REMEDY = (
+    "name a runner in the environment's table `migration`, and deployments migrate; "
+    "without one, run `alembic upgrade heads` before each deployment"
+)
 _ROUNDS: Final = 5_000  # takes two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 

@@ -81,7 +81,9 @@ def refuse(result: Preflight) -> None:
     if not result.refusals:
         return
     first, *others = result.refusals
-    more = f" (and {len(others)} more: `slipway preflight` lists them)" if others else ""
+    more = (
+        f" (and {len(others)} more: `slipway preflight --image {one_line(result.image)}` lists them)" if others else ""
+    )
     unchanged = f"{one_line(result.environment)} is unchanged"
     raise RefusedError(f"{one_line(first.found)}{more}; {unchanged}", one_line(first.remedy) or "see the lines above")
 

@@ -27,6 +27,7 @@ CONTAINER = "migration"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PREFIX = "slipway"
 LABEL = "slipway.definition"
+TASK_SETTINGS = 'runner = "ecs-task", subnets, security-groups and execution-role'
 _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 
@@ -49,7 +50,7 @@ class TaskOrder:
         if self.env.migration is None:
             raise SettingsError(
                 f"{self.environment} does not say who migrates its database",
-                f'add {table}.migration] with runner = "ecs-task"',
+                f'add a table migration to {table}] with {TASK_SETTINGS}, or with runner = "direct"',
             )
         if variable not in {**self.env.secrets, **self.env.variables}:
             raise SettingsError(

@@ -283,7 +283,7 @@ class _Run:
 
 def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
     """Return the error with a remedy in the settings, if there is one."""
-    table = f"[tool.slipway.environments.{order.environment}.migration]"
+    table = f"migration of [tool.slipway.environments.{order.environment}]"
     if error.code == "ClusterNotFoundException":
         return RefusedError(error.what, f"create the cluster {order.runner.cluster}, or correct cluster in {table}")
     if "iam:PassRole" in error.message:

@@ -139,7 +139,7 @@ def why(ended: Ended, order: TaskOrder) -> SlipwayError:
         reason_given = f" ({one_line(ended.why)})" if ended.why else ""
         return RefusedError(
             f"the container of the {order.noun} was killed with the exit code {ended.exit_code or _KILLED}{reason_given}",
-            f"give it more memory than {order.runner.memory} MB in [tool.slipway.environments.{order.environment}.migration]",
+            f"give it more memory than {order.runner.memory} MB in migration of [tool.slipway.environments.{order.environment}]",
         )
     if ended.exit_code is None:
         reason = one_line(f"{ended.stop_code}: {ended.reason}")

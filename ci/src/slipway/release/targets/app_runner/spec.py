@@ -84,10 +84,10 @@ def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
     """Return the desired service of an environment. Raise SettingsError when the settings do not fit."""
     env = environment_of(settings, environment)
     if env.database and not env.migration:
-        table = f"[tool.slipway.environments.{environment}.migration]"
+        table = f"[tool.slipway.environments.{environment}]"
         raise SettingsError(
             f"{environment} has a managed database, and nothing migrates it: App Runner runs no tasks",
-            f'add {table} with runner = "ecs-task", an execution-role, and the subnets and security-groups that `slipway bootstrap` prints',
+            f'add a table migration to {table} with runner = "ecs-task", an execution-role, and the subnets and security-groups that `slipway bootstrap` prints',
         )
     return AppRunnerSpec(
         environment=environment,
