@@ -214,3 +214,13 @@ def test_an_unexpected_exception_is_an_error_too(capsys, monkeypatch):
     said, sentence = capsys.readouterr()
     assert json.loads(said)["what"] == "unexpected TypeError: surprise"
     assert "--debug" in sentence
+
+
+def test_a_program_that_this_machine_lacks_is_named_in_one_sentence(capsys, monkeypatch):
+    async def fails(*_, **__):
+        async with anyio.create_task_group():  # whose error is a group
+            await anyio.run_process(["chwon", "x"])
+
+    monkeypatch.setattr("slipway.local.simulator.simulate", fails)
+    assert run(["simulator", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["what"].startswith("the program chwon cannot be started (No such file")

@@ -7,7 +7,7 @@ import pytest
 
 from slipway.cli import run
 from slipway.errors import BadInputError
-from slipway.local.services import calls_of, concerned_by, services_in, settings_around
+from slipway.local.services import calls_of, check_tables, concerned_by, services_in, settings_around
 from slipway.records.services import Service
 from tests.local.test_adoption import service as written
 
@@ -58,8 +58,10 @@ def test_the_gate_knows_the_calls_of_a_service_and_its_callers_and_the_deploymen
         settings_around(tmp_path)
     assert len(error.value.obstacles) == 2
     written(tmp_path, {"web/pyproject.toml": tables["web"], "billing/slipway.toml": tables["billing"]})
-    with pytest.raises(BadInputError, match=r"^billing/slipway.toml and billing/pyproject.toml both have \[tool"):
-        settings_around(tmp_path)
+    for reading in (settings_around, check_tables):
+        with pytest.raises(BadInputError, match=r"^billing/slipway.toml and billing/pyproject.toml both have \[tool"):
+            reading(tmp_path)
+    assert run(["services", "--source", str(tmp_path)]) == 2
     (tmp_path / "billing/slipway.toml").unlink()
     (tmp_path / "billing/pyproject.toml").write_bytes(b'[tool.slipway]\nname = "billing"\ncommand = ["\xff"]\n')
     with pytest.raises(BadInputError, match=r"^billing/pyproject.toml is not UTF-8 in line 3: save it as UTF-8"):

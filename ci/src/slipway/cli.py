@@ -109,7 +109,7 @@ def fail(flags: Flags, error: BaseException) -> int:
         raise error
     if flags.debug:  # exceptions of libraries quote untrusted text
         print(printable("".join(traceback.format_exception(error))), file=sys.stderr)
-    return say_no(flags, expected or _not_installed(flags, error) or _unexpected(error))
+    return say_no(flags, expected or _not_installed(flags, error) or _no_program(error) or _unexpected(error))
 
 
 def _not_installed(flags: Flags, error: BaseException) -> BadInputError | None:
@@ -117,6 +117,15 @@ def _not_installed(flags: Flags, error: BaseException) -> BadInputError | None:
     if not isinstance(error, ModuleNotFoundError) or find_spec("slipway.release"):
         return None
     return BadInputError(f"slipway-gate comes without the command {flags.run.__name__}", "install slipway-cli")
+
+
+def _no_program(error: BaseException) -> BadInputError | None:
+    """Return the error for a program that this process could not start, even from inside exception groups; otherwise None."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, OSError) and error.filename and frames and frames[-1].name == "_execute_child":
+        what = f"the program {one_line(str(error.filename))} cannot be started ({error.strerror})"
+        return BadInputError(what, "install it, or add its folder to PATH")
+    return next(filter(None, map(_no_program, getattr(error, "exceptions", ()))), None)
 
 
 def _unexpected(error: BaseException) -> UnknownOutcomeError:

@@ -219,11 +219,13 @@ def layers_of(names: str) -> "tuple[Layer, ...]":
 async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
-    from slipway.local.services import services_in
+    from slipway.local.services import check_tables, services_in
     from slipway.report.answers.prove import of_services
     from slipway.source.commit import folder_of
 
-    return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
+    folder = folder_of(flags.source)
+    await to_thread.run_sync(check_tables, folder)
+    return of_services(await to_thread.run_sync(services_in, folder, flags.changed))
 
 
 @command(

@@ -40,6 +40,11 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
     )
 
 
+def check_tables(folder: Path) -> None:
+    """Raise SettingsError with every service below a folder that has `[tool.slipway]` in both of its files."""
+    declared.check_tables(_texts(repository_of(folder), folder))
+
+
 def settings_around(folder: Path) -> Mapping[str, Settings]:
     """Return the settings of every named service of the repository around a folder, by folder.
 

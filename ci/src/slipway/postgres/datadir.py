@@ -42,6 +42,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 NEEDED_BYTES = 512 * 2**20
 # A shell that outlives this process. When its input ends without a line, this process was killed.
 _GUARD: Final = """\
+PATH="$PATH:/usr/bin:/bin"
 pid=
 file="$1/cluster/data/postmaster.pid"
 read -r line || { read -r pid < "$file" && kill -QUIT "$pid"; }
@@ -68,7 +69,9 @@ class SystemUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     def own(self, folder: Path) -> None:
-        _run("chown", "-hR", f"{self.uid}:{self.gid}", folder)
+        """Make the user the owner of a new folder and of the files in it."""
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def user_for_server() -> SystemUser | None:

@@ -51,12 +51,25 @@ def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
     found, obstacles = dict[str, Settings](), Obstacles()
     for service, path in services_in(texts).items():
         with obstacles.noted():
-            check_only_table({each: texts.get(each, "") for each in _paths(service.folder)})
+            _check_only_table(texts, service)
             settings = parse(texts[path], path, named=bool(service.name))
             if service.name:
                 found[service.folder] = settings
     obstacles.refuse()
     return found
+
+
+def check_tables(texts: Mapping[str, str]) -> None:
+    """Raise SettingsError, or ObstaclesError, with every service for which both files have a table."""
+    obstacles = Obstacles()
+    for service in services_in(texts):
+        with obstacles.noted():
+            _check_only_table(texts, service)
+    obstacles.refuse()
+
+
+def _check_only_table(texts: Mapping[str, str], service: Service) -> None:
+    check_only_table({each: texts.get(each, "") for each in _paths(service.folder)})
 
 
 def _paths(folder: str) -> list[str]:
