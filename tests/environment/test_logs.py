@@ -139,7 +139,7 @@ async def test_a_value_that_the_settings_reveal_is_hidden(account, staging):
     own = replace(own, variables={"API_KEY": "kanarie-variable", "MODE": "info"})
     settings = replace(staging.environment.settings, environments={"staging": own})
     environment = replace(staging.environment, settings=settings)
-    line = "info: kanarie-variable at postgresql://app:kanarie-password@db/notes"
+    line = "info: kanarie-variable at postgresql://app:kanarie/password@db/notes"
     await environment.deploy(await account.image(Script(lines=(line,))), staging.tell)
     assert texts((await logs.recent(environment, HOUR)).lines) == ["info: *** at postgresql://app:…@db/notes"]
 

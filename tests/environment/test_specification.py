@@ -22,6 +22,7 @@ SECRETS = {
     "API_TOKEN": "x",
     "db_password": "x",
     "BROKER": "amqp://app:kanarie@broker/",
+    "CACHE": "redis://:kan/arie@cache/0",
     "SALT": "0123456789abcdef0123456789abcdef",
     "ID": "aB3dE6gH9jK2mN5pQ8sT1vW4",
     "OWN": "marked",
@@ -31,6 +32,7 @@ PLAIN = {
     "PASSENGERS": "4",
     "BUCKET": "the-assets-of-production-2026",
     "URL": "https://shop.example.org/a:b@c",
+    "PAGE": "http://shop.example.org:8080/@a",
     "EMPTY": "",
 }
 

@@ -371,7 +371,7 @@ def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, gue
 
 
 def test_values_of_secrets_are_not_read_from_an_example():
-    example = "API_TOKEN=t0ken\nBROKER=amqp://me:pass@host\nDEBUG=1\nSALT=abc\n"
+    example = "API_TOKEN=t0ken\nBROKER=amqp://me:pa/ss@host\nDEBUG=1\nSALT=abc\n"
     values = surveyed(ALEMBIC | {".env.example": example}).values(Subject.VARIABLE)
     assert values == (f"API_TOKEN={SECRET}", f"BROKER={SECRET}", "DEBUG=1", f"SALT={SECRET}")
     hook = "AUTH_URL=https://hooks.example/T0/abcdefghijklmnop1234\nS3_SECRET_KEY=123\n"

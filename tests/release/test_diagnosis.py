@@ -209,7 +209,7 @@ def test_a_variable_that_the_settings_have_was_lost_by_the_release(given):
 
 
 def test_values_of_variables_and_passwords_in_urls_are_not_shown():
-    line = "ValueError: cannot use 'canary-variable' with postgresql://notes:canary-password@db/notes"
+    line = "ValueError: cannot use 'canary-variable' with postgresql://notes:canary/password@db/notes"
     found = diagnosed(
         EXITED, ("Traceback (most recent call last):", '  File "x"', line), variables={"MODE": "canary-variable"}
     )

@@ -180,7 +180,7 @@ def test_every_kind_of_key_is_read():
             "found 'SIGNING_KEY', allowed is a name without TOKEN, PASSWORD or the like",
         ),
         (
-            service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3cret@host/simple" } }'),
+            service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3/cret@host/simple" } }'),
             "images.arguments.INDEX: found something else, allowed is a value without a password, which belongs to",
         ),
         (service(name="1"), "[tool.slipway] name: found 1 (a whole number), allowed is a text"),

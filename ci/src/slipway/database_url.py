@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 T = TypeVar("T")
 
+# User and password in any URL. SQLAlchemy accepts an unquoted slash in a password; a port before a path is none.
+LOGIN: Final = r"://([^:/@\s\[]*):(?!\d+[/?#])([^@\s]+)@"
+
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 # The parameters of all drivers that name a server, a database or a user. Other parameters (search_path, timeouts) stay

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from slipway.database_url import LOGIN
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Specification
 from slipway.release.engine.ledger import nonce
@@ -25,7 +26,7 @@ _KEPT: Final = (
 )  # settings of the service, besides those of the environment
 _SECRET_NAME: Final = re.compile(SENSITIVE_NAME)
 _SECRET_VALUE: Final = re.compile(
-    r"(?s).*://[^/\s@]*:[^/\s@]+@.*"  # a URL with a password
+    rf"(?s).*{LOGIN}.*"
     r"|.*-----BEGIN .*|(?:AKIA|ASIA)[0-9A-Z]{16}|(?:gh[pousr]_|github_pat_|xox[a-z]-|sk[_-]|eyJ)\S{12,}"
     r"|[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/=_-]{24,}"
 )

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from slipway import toml
+from slipway.database_url import LOGIN
 from slipway.errors import BadInputError
 
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
@@ -233,4 +234,4 @@ def text_in(node: ast.AST | None) -> str | None:
 
 def without_password(text: str) -> str:
     """Return a text whose URLs have neither user nor password."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
+    return re.sub(rf"{LOGIN}|://[^/\s]*@", "://", text)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.database_url import LOGIN
 from slipway.finder.compose import of_own_services
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded, origin_of
@@ -27,7 +28,7 @@ _ABOUT_A_SECRET: Final = re.compile(
     rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT|SECRET_(?:ID|NAME|ARN))$"
 )
 _LOOKS_SECRET: Final = re.compile(
-    r"(?!/)[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
+    rf"(?!/)[A-Za-z0-9+/=_-]{{24,}}|[a-z][a-z0-9+]*(?:{LOGIN}.*|://[^/\s]+/\S*?[A-Za-z0-9]{{20}}.*)"
 )
 _FLAG: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _STAND_INS: Final = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 from urllib.parse import quote, unquote
 
+from slipway.database_url import LOGIN
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.form import MARK, to_data
 from slipway.records.refusal import Refusal
@@ -22,7 +23,7 @@ HIDDEN: Final = "***"
 _SHORTEST: Final = 8  # shorter values are words like `postgres`
 _SHORTEST_DECLARED: Final = 4  # a shorter secret would be a part of many words
 _NAMES_SECRET: Final = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY\Z", re.IGNORECASE)
-_PASSWORD: Final = re.compile(r"://(?P<user>[^:/@\s]*):(?P<password>[^@\s]+)@[^/]*/?(?P<database>[^?\s]*)")
+_PASSWORD: Final = re.compile(rf"{LOGIN}[^/]*/?([^?\s]*)")
 
 
 def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int:
@@ -69,9 +70,9 @@ def secrets_in(variables: Mapping[str, str], urls: Iterable[str] = ()) -> frozen
 
 def _passwords(text: str) -> Iterator[str]:
     """Yield the passwords in URLs, except those that are equal to the user or the database."""
-    for match in _PASSWORD.finditer(text):
-        if match["password"] not in (match["user"], match["database"]):
-            yield match["password"]
+    for user, password, database in _PASSWORD.findall(text):
+        if password not in (user, database):
+            yield password
 
 
 def without(secrets: Iterable[str], data: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
+from slipway.database_url import LOGIN
 from slipway.records.outcome import Diagnosis
 from slipway.release.aws.logs import Line
 from slipway.release.engine.plan import ServiceSpec
@@ -23,7 +24,7 @@ _TOKEN = re.compile(r"[A-Z0-9]{16,}")  # a missing key of a dictionary may be an
 _SHORTEST_SECRET = 6  # characters of a variable's value; shorter values are words like `info`, which appear everywhere
 # Forms in which libraries print values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
-    (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), r"\1…"),
+    (re.compile(LOGIN), r"://\1:…@"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), "input_value=…"),
 )
 _STARTED_UP = "Application startup complete."  # printed by starlette and uvicorn

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any
 
-from slipway.database_url import filled, parts_of, with_scheme
+from slipway.database_url import LOGIN, filled, parts_of, with_scheme
 from slipway.errors import BadInputError
 from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
@@ -33,9 +33,7 @@ _NOT_SECRET = Pattern(
     "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
 )
 BUILD_SECRET = Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")
-_NO_PASSWORD = Pattern(
-    r"(?s)(?!.*://[^/\s@]*:[^/\s@]+@).*", "a value without a password, which belongs to secrets", secret=True
-)
+_NO_PASSWORD = Pattern(rf"(?s)(?!.*{LOGIN}).*", "a value without a password, which belongs to secrets", secret=True)
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
 _PLATFORM = Pattern(  # the architectures of Debian, and so of Python's images
