@@ -27,15 +27,20 @@ _TRACEBACK: Final = "Traceback (most recent"
 _OWN: Final = re.compile(r' +File "(?!.*/(?:site-packages|lib/python3)[./\d]*/)')
 _MOST_LINES: Final = 3  # shown of errors without a traceback
 _LATELY: Final = timedelta(minutes=10)
+_LONGEST: Final = timedelta(days=3650)  # CloudWatch refuses times before 1970
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def span(text: str) -> timedelta:
     """Read a span such as 10m. Raise BadInputError for another text."""
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None:
-        raise BadInputError(f"{text!r:.40} is no span of time", "pass a number with s, m, h or d, such as 10m")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+    if found is None or found > _LONGEST:
+        raise BadInputError(
+            f"{text!r:.40} is no span of time",
+            f"pass a number with s, m, h or d, such as 10m, and at most {_LONGEST.days}d",
+        )
+    return found
 
 
 async def recent(environment: OpenEnvironment, since: timedelta) -> Log:
