@@ -1,6 +1,8 @@
 """The cache on this machine: what it holds, and what is removed first."""
 
 import os
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -69,6 +71,13 @@ def test_clearing_removes_all_but_what_slipway_did_not_make(cached):
     folders = [cached(name, 0) for name in ("environments/abc", "postgres-1", "gate-1-2", "foreign")]
     assert cache.clear().entries == ()
     assert [folder.exists() for folder in folders] == [False, False, False, True]
+
+
+def test_an_entry_that_cannot_be_removed_is_not_listed_as_removed(cached, monkeypatch):
+    cached("postgres-1", 0)
+    monkeypatch.setattr(Path, "rename", Mock(side_effect=PermissionError))
+    left = cache.clear()
+    assert (names(left.entries), left.removed) == (["postgres-1"], ())
 
 
 def test_it_is_pruned_once_a_day(cached, monkeypatch):

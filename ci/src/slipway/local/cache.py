@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -92,4 +93,5 @@ def _without(entries: Iterable[CacheEntry]) -> CacheReport:
         ):
             path.rename(Path(gone, "entry"))
     left = report()
-    return CacheReport(folder=left.folder, limit=left.limit, entries=left.entries, removed=removed)
+    stays = {entry.name for entry in left.entries}
+    return replace(left, removed=tuple(entry for entry in removed if entry.name not in stays))
