@@ -3,11 +3,11 @@
 The user sees and corrects them.
 """
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from slipway import toml
 from slipway.errors import BadInputError
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree
@@ -67,7 +67,7 @@ def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
     lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
     if variables:
         lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]
-        lines += [f"{_as_key(name)} = {_as_value(value)}" for name, value in variables.items()]
+        lines += [f"{toml.key_of(name)} = {toml.written(value)}" for name, value in variables.items()]
     return "\n".join(lines).strip("\n") + "\n"
 
 
@@ -79,7 +79,7 @@ def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subjec
         fact = survey.fact(subjects[key]) if key in subjects else None
         guessed = f"guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
         comment = guessed or _COMMENTS.get(key, "")
-        yield f"{key} = {_as_value(value)}{f' # {comment}' if comment else ''}"
+        yield f"{key} = {toml.written(value)}{f' # {comment}' if comment else ''}"
 
 
 def _tables(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,15 +123,3 @@ def is_unset(variable: Fact, migrations: Migrations) -> bool:
     """Return whether a variable that the service reads has no value in the settings."""
     name = variable.value.partition("=")[0]
     return name != migrations.database_variable and name not in migrations.variables
-
-
-def _as_key(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _as_value(name)
-
-
-def _as_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_as_value(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_as_value, value))}]"
-    return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

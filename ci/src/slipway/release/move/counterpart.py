@@ -1,9 +1,9 @@
 """The settings on ECS Express Mode that correspond to a service on App Runner, and settings without a counterpart. Pure."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
+from slipway import toml
 from slipway.records.migration import Readiness
 from slipway.records.plan import Observed, State
 from slipway.release.engine.plan import ABSENT, plan
@@ -129,13 +129,7 @@ def keys_after(moved: Settings, environment: str) -> str:
     usual = {each.name: each.default for each in fields(ExpressEnvironment)}
     own = {name: value for name, value in vars(env).items() if name not in _SHARED and value != usual[name]}
     shown = {kebab(name): write(value, kebab) for name, value in own.items()}
-    return "\n".join(f"{key} = {_toml(value)}" for key, value in shown.items())
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
-    return json.dumps(value)
+    return "\n".join(f"{key} = {toml.written(value)}" for key, value in shown.items())
 
 
 def carried(then: Settings, now: Settings, environment: str) -> Settings:
