@@ -98,6 +98,12 @@ def test_the_users_git_settings_do_not_matter(repository):
     assert files_of(repository)["bin/start"].executable
 
 
+def test_a_subject_is_read_whatever_encoding_the_persons_log_has(repository):
+    git(repository, "config", "i18n.logOutputEncoding", "ISO-8859-1")
+    committed(repository, "Préfixe")
+    assert commit_at(repository).subject == "Préfixe"
+
+
 def test_gits_output_about_a_signature_is_not_taken_for_the_commit(repository, tmp_path):
     """Users who sign commits often let git show the signatures, on the same output."""
     verify = tmp_path / "verify"

@@ -325,6 +325,15 @@ def test_a_revision_in_a_new_file_is_the_same_one_or_edited(git, service):
     assert since.edited == ("migrations/2026_two.py",)
 
 
+@pytest.mark.parametrize("own", [("color.ui", "always"), ("grep.fullName", "true"), ("submodule.recurse", "true")])
+def test_a_persons_own_git_settings_do_not_change_which_revisions_are_released(git, service, own):
+    (service / ONE).write_text(REVISION.format("one", 2))
+    before = released(service, "v1"), unreleased(service)
+    assert before[0].changed
+    git("config", *own)
+    assert (released(service, "v1"), unreleased(service)) == before
+
+
 def test_words_and_annotations_are_no_edit(service):
     annotated = REVISION.format("one", 1).replace("revision =", "revision: str =", 1).replace("():", "() -> None:")
     (service / ONE).write_text(f'"""A table, said better."""\n{annotated}')

@@ -69,8 +69,8 @@ def folder_of(source: Path) -> Path:
 
 def commit_at(folder: Path) -> Commit:
     """Read the newest commit of the repository around a folder. Raise BadInputError when there is none."""
-    show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
+    show = ["show", "--no-patch", "--format=%H%x00%ct%x00%s", "HEAD", "--"]
+    shown = git(folder_of(folder), show).decode(errors="replace").strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
 

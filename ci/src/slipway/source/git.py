@@ -13,6 +13,21 @@ _LACKING: Final = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missi
 _REFETCH: Final = (
     "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
 )
+# A person's own settings, such as colours in the names of files, would change the output that we read.
+_OURS: Final = tuple(
+    word
+    for setting in (
+        "color.ui=false",
+        "color.grep=false",
+        "grep.fullName=false",
+        "i18n.logOutputEncoding=UTF-8",
+        "log.follow=false",
+        "log.showRoot=true",
+        "log.showSignature=false",
+        "submodule.recurse=false",
+    )
+    for word in ("-c", setting)
+)
 
 
 class GitError(BadInputError):
@@ -31,7 +46,9 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
     """Run git in a folder and return its output. Raise GitError when it fails, BadInputError when there is no git."""
     environment = _outside_of_hooks(os.environ) if variables is None else variables
     try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
+        done = subprocess.run(
+            ["git", "-C", folder, *_OURS, *arguments], capture_output=True, check=False, env=environment
+        )
     except FileNotFoundError:
         raise BadInputError("git is not installed on this machine", "install git") from None
     if done.returncode:

@@ -113,9 +113,7 @@ def _newest_tag(folder: Path) -> str:
     Raise BadInputError when it is more than a year older than HEAD, because it is then probably not live.
     """
     name = git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
-    dates = git(
-        folder, ["log", "--no-show-signature", "--no-walk=unsorted", "--format=%ct", f"{name}^{{commit}}", "HEAD"]
-    ).split()
+    dates = git(folder, ["log", "--no-walk=unsorted", "--format=%ct", f"{name}^{{commit}}", "HEAD"]).split()
     if int(dates[-1]) - int(dates[0]) > _CURRENT_SECONDS:
         raise BadInputError(f"the newest tag, {name}, is older than a year", "tag a release")
     return name
@@ -134,11 +132,7 @@ def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
     """Return the commit before the one that added the newest revision; HEAD when that revision is not committed."""
     newest = [each.file for each in heads(revisions.values())]
     with suppress(BadInputError):
-        added = (
-            git(folder, ["log", "--no-show-signature", "-1", "--diff-filter=A", "--format=%H", "--", *newest])
-            .decode()
-            .strip()
-        )
+        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *newest]).decode().strip()
         return _revision_of(folder, f"{added}^" if added else "HEAD") if newest else None
     return None
 
