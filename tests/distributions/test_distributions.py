@@ -40,6 +40,14 @@ def test_a_room_of_the_gate_supports_the_python_that_its_distribution_promises()
     assert pyproject("gate")["project"]["requires-python"] == ">=3.10"
 
 
+@pytest.mark.slow
+def test_the_gate_calls_nothing_that_its_oldest_python_lacks():
+    files = [SOURCE / name for name in contents("gate") - {"py.typed"}]
+    check = [sys.executable, "-m", "mypy", "--python-version=3.10", "--follow-imports=silent", *files]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_version_has_one_source():
     """The module is not published, so it has none of its own."""
     for name in ("gate", "cli"):

@@ -8,7 +8,8 @@ def meaning(source: bytes) -> str | bytes:
     """Return the syntax tree of code as text, without comments, docstrings, annotations and layout."""
     try:
         # warnings about invalid escapes are for the service's developers
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return ast.dump(_WithoutWords().visit(ast.parse(source)))
     except (SyntaxError, ValueError):  # the code uses syntax of a newer Python
         return source
