@@ -75,6 +75,24 @@ def test_a_folder_without_a_history_lists_all_obstacles_in_one_run(capsys, tmp_p
     assert second.startswith("slipway: the service uses MySQL")
 
 
+@pytest.mark.slow
+def test_variables_that_code_asks_for_one_after_the_other_are_listed_in_one_run_with_stand_ins(capsys, service):
+    asking = (
+        "import os\nfor name in ('FIRST', 'SECOND'):\n    os.environ[name + '_KEY']\n"
+        "if not os.environ.get('THIRD_PASSWORD'):\n    raise RuntimeError('THIRD_PASSWORD is not set')\n"
+        "int(os.environ['FOURTH'])\n"
+    )
+    (service / "migrations/env.py").write_text(asking + ENV)
+    assert run(["gate", "--source", str(service), "--python", sys.prefix]) == 2
+    first, second = (line for line in capsys.readouterr().err.splitlines() if line.startswith("slipway: "))
+    assert "KeyError: 'FIRST_KEY'" in first
+    listed, _, added = second.partition("variables = ")
+    assert all(name in listed for name in ("FIRST_KEY", "SECOND_KEY", "THIRD_PASSWORD", "FOURTH"))
+    with (service / "pyproject.toml").open("a") as settings:
+        settings.write(f"[tool.slipway.migrations]\nvariables = {added}\n")
+    assert run(["gate", "--source", str(service), "--python", sys.prefix, "--quick"]) in {0, 1}
+
+
 @pytest.mark.parametrize("command", ["gate", "init --yes"])
 @pytest.mark.parametrize(
     ("files", "expected"),

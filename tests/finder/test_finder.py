@@ -14,6 +14,9 @@ from slipway.records.survey import Subject
 SECRET = "this-is-no-secret-only-a-stand-in-slipway-0="
 ENV = "from alembic import context\n"
 ALEMBIC = {"alembic.ini": "[alembic]\nscript_location = migrations\n", "migrations/env.py": ENV}
+ANY_NAME = {
+    "names.py": "settings = Dynaconf()\n"
+}  # code that joins names from parts, so that every example may be read
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 POETRY = """
 [tool.poetry]
@@ -276,7 +279,9 @@ def test_every_variable_with_the_database_in_the_application_and_in_env_py_gets_
         "INDEX=postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}",
     }
     example = {".env.example": "DATABASE_URL=postgresql+asyncpg://a:b@c/d\nSYNC_DB_URL=postgresql+psycopg2://a:b@c/d\n"}
-    assert surveyed(ALEMBIC | example | {"requirements.txt": "psycopg2\nasyncpg\n"}).values(Subject.VARIABLE) == (
+    assert surveyed(ALEMBIC | ANY_NAME | example | {"requirements.txt": "psycopg2\nasyncpg\n"}).values(
+        Subject.VARIABLE
+    ) == (
         "DATABASE_URL={url}",
         "SYNC_DB_URL=postgresql+psycopg2://{user}:{password}@{host}:{port}/{database}",
     )
@@ -372,10 +377,10 @@ def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, gue
 
 def test_values_of_secrets_are_not_read_from_an_example():
     example = "API_TOKEN=t0ken\nBROKER=amqp://me:pa/ss@host\nDEBUG=1\nSALT=abc\n"
-    values = surveyed(ALEMBIC | {".env.example": example}).values(Subject.VARIABLE)
+    values = surveyed(ALEMBIC | ANY_NAME | {".env.example": example}).values(Subject.VARIABLE)
     assert values == (f"API_TOKEN={SECRET}", f"BROKER={SECRET}", "DEBUG=1", f"SALT={SECRET}")
     hook = "AUTH_URL=https://hooks.example/T0/abcdefghijklmnop1234\nS3_SECRET_KEY=123\n"
-    assert surveyed(ALEMBIC | {".env.example": hook}).values(Subject.VARIABLE) == (
+    assert surveyed(ALEMBIC | ANY_NAME | {".env.example": hook}).values(Subject.VARIABLE) == (
         f"AUTH_URL={SECRET}",
         "S3_SECRET_KEY=111",
     )
@@ -518,7 +523,19 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
     ],
 )  # fmt: skip
 def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, value):
-    assert surveyed(ALEMBIC | files).value(subject) == value
+    assert surveyed(ALEMBIC | ANY_NAME | files).value(subject) == value
+
+
+def test_of_an_example_only_variables_that_the_code_may_need_are_proposed():
+    names = ("NEEDED", "HAS_DEFAULT", "NONE", "GIVEN", "READ", "FOR_DOCKER_ONLY", "DB_HOST", "LOOKED_UP", "FLAG")
+    code = {
+        "a.py": "class A(BaseSettings):\n    needed: int\n    has_default: int = 3\n    none: str | None = None\n    db_host: str = 'x'\n",
+        "b.py": "A, B = os.getenv('GIVEN', 'x'), os.getenv('LOOKED_UP')\nC, READ = get_env('FLAG', True), 1\n",
+    }
+    example = {".env.example": "".join(f"{name}=1\n" for name in names)}
+    assert surveyed(ALEMBIC | code | example).values(Subject.VARIABLE) == (
+        *("NEEDED=1", "READ=1", "DB_HOST={host}", "LOOKED_UP=1"),
+    )
 
 
 def test_of_several_servers_that_a_factory_makes_flask_runs_the_factory_and_says_that_it_is_a_guess():

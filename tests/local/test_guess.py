@@ -12,7 +12,12 @@ ALEMBIC = {
     "alembic.ini": "[alembic]\nscript_location = migrations\n",
     "migrations/env.py": "from alembic import context\n",
 }
-SERVICE = {"pyproject.toml": '[project]\nname = "Shop_API"\n', **ALEMBIC, "app/main.py": APPLICATION}
+SERVICE = {
+    "pyproject.toml": '[project]\nname = "Shop_API"\n',
+    **ALEMBIC,
+    "app/main.py": APPLICATION,
+    "app/settings.py": "from dynaconf import Dynaconf\n",  # which may read any variable
+}
 
 
 def guess(files):

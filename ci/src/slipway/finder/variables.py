@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.database_url import LOGIN
@@ -25,7 +25,7 @@ _AMOUNT: Final = re.compile(
 )
 # Endings of variables about a secret that contain none: JWT_ALGORITHM, AUTH_ISSUER_URL, RESET_PASSWORD_PATH.
 _ABOUT_A_SECRET: Final = re.compile(
-    rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT|SECRET_(?:ID|NAME|ARN))$"
+    rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT|NAME|SECRET_(?:ID|ARN))$"
 )
 _LOOKS_SECRET: Final = re.compile(
     rf"(?!/)[A-Za-z0-9+/=_-]{{24,}}|[a-z][a-z0-9+]*(?:{LOGIN}.*|://[^/\s]+/\S*?[A-Za-z0-9]{{20}}.*)"
@@ -36,6 +36,7 @@ _STAND_INS: Final = {
     "AnyUrl": "http://localhost", "AnyHttpUrl": "http://localhost", "RedisDsn": "redis://localhost:6379/0", "PostgresDsn": "{url}",
     "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
+_TEXTS: Final = {"str", "SecretStr", "bytes", "SecretBytes"}
 _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
 _READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
 _READING: Final = re.compile(
@@ -52,6 +53,9 @@ _IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _FLAGS: Final = {"mandatory", "required"}
 _ENVIRONMENT: Final = re.compile(r"environ\b|getenv\b")
+# libraries' options and functions that join a variable's name from its parts: any, or those with a prefix
+_JOINS: Final = re.compile(r"envvar_prefix|prefixed|Dynaconf")
+_PREFIX: Final = re.compile(r"env_prefix\W{1,5}(\w+)")
 STAND_IN: Final = "slipway"
 # a valid Fernet key, and long enough for other keys
 _LONG_STAND_IN: Final = "this-is-no-secret-only-a-stand-in-slipway-0="
@@ -77,11 +81,12 @@ _OF_THE_MACHINE: Final = {
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable, its value in a file, and its place."""
+    """A variable, its value in a file, its place, and whether code needs it: False with a default, None when unknown."""
 
     name: str
     value: str
     place: str
+    needed: bool | None = True
 
 
 # The endings of variables with one part of a database URL, by the placeholder for the part in `variables`.
@@ -127,10 +132,9 @@ def is_of_another_store(name: str) -> bool:
 
 
 def examples(tree: Tree) -> Iterator[Variable]:
-    """Yield the variables in the nearest example file."""
-    name = next((name for name in tree.matching(_EXAMPLES) if re.search(r"[A-Z]\w*\s*=", tree.read(name))), None)
-    if name is None:
-        return
+    """Yield the variables in the nearest example file, of several in one folder in that with the shortest name."""
+    files = (name for name in tree.matching(_EXAMPLES) if re.search(r"[A-Z]\w*\s*=", tree.read(name)))
+    name = min(files, key=lambda name: (name.startswith("../"), name.count("/"), len(name)), default="")
     for place, line in tree.lines(name):
         if match := _LINE.fullmatch(line):
             value = SHELL_DEFAULT.sub(r"\1", f" {match[2]}".partition(" #")[0]).strip().strip("'\"")
@@ -138,13 +142,17 @@ def examples(tree: Tree) -> Iterator[Variable]:
 
 
 def variables(tree: Tree, driver: str) -> Iterator[Fact]:
-    """Yield the variables that the service needs, each once: first those in the example file, then those that its code needs.
+    """Yield the variables that the service may need, each once: first those in the example file, then those that its code needs.
 
-    Each variable with the database's URL gets it, even when application and env.py use different names. `driver` is the
-    URL's scheme.
+    Leave out those of the example file that the code does not name, or for which it has a default. Each variable with
+    the database's URL gets it, even when application and env.py use different names. `driver` is the URL's scheme.
     """
-    needed = {variable.name: variable for variable in reversed([*_in_code(tree)])}
     listed = {variable.name: variable for variable in reversed([*examples(tree)])}
+    code = [*_in_code(tree, listed)]
+    needed = {variable.name: variable for variable in reversed(code) if variable.needed}
+    with_default = {each.name for each in code if each.needed is False}
+    unneeded = (with_default | {*_unnamed(tree, listed)}) - needed.keys()
+    listed = {name: variable for name, variable in listed.items() if name not in unneeded}
     of_images, of_compose = _of_images(tree), _of_compose(tree)
     for name in dict.fromkeys((*reversed(listed), *reversed(needed))):
         stated = (of_images.get(name), listed.get(name), of_compose.get(name)) if name in needed else ()
@@ -152,6 +160,23 @@ def variables(tree: Tree, driver: str) -> Iterator[Fact]:
         value, guessed = _value(name, chosen, needed.get(name), driver)
         place = (chosen or needed[name]).place
         yield Fact(subject=Subject.VARIABLE, value=f"{name}={value}", place=place, guessed=guessed)
+
+
+def stand_ins(tree: Tree) -> dict[str, str]:
+    """Return every variable that the code reads in a way that the finder knows, also those with a default, with a stand-in."""
+    found = {variable.name: variable for variable in reversed([*_in_code(tree, None)])}
+    return {name: _value(name, None, variable, "")[0] for name, variable in found.items()}
+
+
+def _unnamed(tree: Tree, names: Collection[str]) -> Iterator[str]:
+    """Yield the variables that no module names, and whose names it does not seem to join from parts."""
+    texts = [tree.read(name) for name in {*tree.sources, *loaded(tree).modules}]
+    parts = {match.upper() for text in texts for match in _PREFIX.findall(text)} or {"\n"}
+    if any("env_nested_delimiter" in text for text in texts):
+        parts.add("__")
+    if not any(map(_JOINS.search, texts)):
+        named = (name for name in names if any(name in text or name.lower() in text for text in texts))
+        yield from {*names} - {*named, *(name for name in names if any(part in name for part in parts))}
 
 
 def _of_images(tree: Tree) -> dict[str, Variable]:
@@ -203,14 +228,18 @@ def _is_secret(name: str) -> bool:
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
-def _in_code(tree: Tree) -> Iterator[Variable]:
-    """Yield the variables without which the service's modules fail."""
+def _in_code(tree: Tree, listed: Collection[str] | None) -> Iterator[Variable]:
+    """Yield the variables that the service's modules read.
+
+    Those without which no module fails are complete only if `listed`; with None all of them are.
+    """
     own = _own_readers(tree)
     modules = (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py"))
     for name in (*modules, loaded(tree).modules[0]):
         text = tree.read(name)
-        if _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
-            optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
+        looked_up = _ENVIRONMENT.search(text) and (listed is None or any(each in text for each in listed))
+        if looked_up or _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
+            known = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
             here = {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
@@ -221,7 +250,7 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
                     yield from _of_class(node, name, classes)
                 else:
                     found = _of_expression(node, name, environ, own)
-                    yield from (each for each in found if each.name not in optional or _names_the_database(each.name))
+                    yield from (each for each in found if each.name not in known or _names_the_database(each.name))
 
 
 def _imported(tree: Tree, name: str, nodes: Sequence[ast.AST]) -> dict[str, ast.ClassDef]:
@@ -266,7 +295,7 @@ def _settings_in(here: Mapping[str, ast.ClassDef]) -> set[str]:
 
 
 def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:
-    """Yield the variables of a settings class: its fields without default, fields with the database, and fields of nested models."""
+    """Yield the variables of a settings class, also those of nested models. Those of the database are needed even with a default."""
     of_itself = _OfFields(name, classes, _option(node, "env_nested_delimiter"))
     yield from _of_fields(node, of_itself, _option(node, "env_prefix"), {})
 
@@ -286,6 +315,7 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
     `given` has the values in the default of an outer field with this class as its type.
     """
     name, classes, delimiter = at.name, at.classes, at.delimiter
+    checked = _checked_by(node)
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
@@ -297,11 +327,21 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
         nested = next((classes[each] for each in types if each in classes and classes[each] is not node), None)
         if nested and not (members := _members(nested)):
             inner = [*_of_fields(nested, at, f"{variable}{delimiter}", _keywords(field.value))] if delimiter else []
-            if required or any(word_for(each.name, each.value) for each in inner):
-                yield from inner  # a variable replaces such a default as a whole
-        elif (required or _names_the_database(variable, default, types)) and "ClassVar" not in kind:
+            # a variable replaces such a default as a whole
+            whole = required or any(word_for(each.name, each.value) for each in inner if each.needed)
+            yield from (each if whole else replace(each, needed=False) for each in inner)
+        elif "ClassVar" not in kind:
             value = members[0] if nested else default or _of_kind(kind)
-            yield Variable(variable, value, f"{name} line {field.lineno}")
+            is_checked = _is_secret(variable) and field.target.id in checked and bool(_TEXTS & {*types})
+            needed = required or is_checked or _names_the_database(variable, default, types)
+            yield Variable(variable, value, f"{name} line {field.lineno}", needed)
+
+
+def _checked_by(node: ast.ClassDef) -> set[str]:
+    """Return the names in those methods of a class that raise errors, such as the fields whose default they refuse."""
+    methods = [[*ast.walk(each)] for each in node.body if isinstance(each, ast.FunctionDef)]
+    raising = (each for nodes in methods if any(isinstance(each, ast.Raise) for each in nodes) for each in nodes)
+    return {each.attr if isinstance(each, ast.Attribute) else text_in(each) or "" for each in raising}
 
 
 def _names_the_database(variable: str, default: str = "", types: Collection[str] = ()) -> bool:
@@ -375,9 +415,9 @@ def _of_kind(kind: str) -> str:
 def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -> Iterator[Variable]:
     """Yield the variable in `os.environ["X"]`, also when it is converted, and in `config("X")`.
 
-    With a default, yield it only if it names the database.
+    With a default, or when it is looked up, it is needed only if it names the database.
     """
-    default, is_optional = "", False
+    default, given, may_be_missing = "", None, False
     kind, node = _unwrapped(node)
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
         key = text_in(node.slice)
@@ -387,13 +427,15 @@ def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -
         and ((looks := _looks(node, environ)) or _reads(node) or _demands(node) or called(node) in own)
     ):
         key, given = text_in(node.args[0]), _keyword(node, "default") or next(iter(node.args[1:]), None)
-        default, is_optional = text_in(given) or "", given is not None or (looks and not _demands(node))
+        default, may_be_missing = text_in(given) or "", looks and not _demands(node)
         cast = _keyword(node, "cast")
         kind = ast.unparse(cast) if cast else kind or _named_type(called(node))
     else:
         return
-    if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key) and (not is_optional or _names_the_database(key, default)):
-        yield Variable(key, default or _of_kind(kind), f"{name} line {node.lineno}")
+    if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key):
+        needed = not (given or may_be_missing) or _names_the_database(key, default)
+        unless = False if given else None
+        yield Variable(key, default or _of_kind(kind), f"{name} line {node.lineno}", needed or unless)
 
 
 def _unwrapped(node: ast.AST) -> tuple[str, ast.AST]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -65,8 +66,11 @@ async def gate(
             proof = await prove(at, since=known, previous=asked, layers=layers, process=found.process)
         except SlipwayError as error:
             from slipway.local.obstacles import with_its_causes
+            from slipway.local.variables import missing_with
 
-            raise await anyio.to_thread.run_sync(with_its_causes, error, at.folder, at.migrations, at.python) from error
+            missing = await missing_with(error, at)
+            causes = partial(with_its_causes, error, at.folder, at.migrations, at.python, missing=missing)
+            raise await anyio.to_thread.run_sync(causes) from error
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(
         proof.coverage,

@@ -3,8 +3,9 @@
 import ast
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
@@ -43,12 +44,19 @@ def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
     return BadInputError(f"there is no {migrations.config} in {folder}", f"{step}; there is {near}" if near else step)
 
 
-def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, python: Python) -> SlipwayError:
+def with_its_causes(
+    error: SlipwayError,
+    folder: Path,
+    migrations: Migrations,
+    python: Python,
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> SlipwayError:
     """Return an error of the service's code with its probable causes.
 
     Code stops at its first missing variable, so an error about a variable is returned with all variables that the
-    settings lack. Other causes are stand-ins that the error quotes or the failing statement reads, settings files that
-    exist only as an example, and the version of Python.
+    settings lack: those that the finder knows, and the `missing` ones that a run has shown, with stand-ins. Other
+    causes are stand-ins that the error quotes or the failing statement reads, settings files that exist only as an
+    example, and the version of Python.
     """
     tree = tree_at(folder)
     survey = find(tree)
@@ -58,12 +66,16 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
         *_read_there(tree, error, migrations, survey.value(Subject.SCRIPTS)),
     ]
     variables = survey.facts_about(Subject.VARIABLE)
-    names = {fact.value.partition("=")[0]: fact.place for fact in variables if is_unset(fact, migrations)}
+    unset = (fact.value.partition("=")[::2] for fact in variables if is_unset(fact, migrations))
+    values = {**dict(unset), **missing}
     made_up = [name for name, value in migrations.variables.items() if value == STAND_IN]
-    if len(names) > 1 and any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
-        listed = ", ".join(f"{name} ({place})" for name, place in names.items())
-        what = f"the settings have no value for the variables that the service names: {listed}"
-        causes.append(BadInputError(what, "add one for each to [tool.slipway.migrations] variables"))
+    if len(values) > 1 and any(named_in(str(error), name) for name in values):
+        places = {fact.value.partition("=")[0]: f" ({fact.place})" for fact in survey.facts_about(Subject.VARIABLE)}
+        listed = ", ".join(f"{name}{places.get(name, '')}" for name in values)
+        what = f"the settings have no value for variables that the service needs: {listed}"
+        added = ", ".join(f'{name} = "{value}"' for name, value in values.items())
+        step = f"add them to [tool.slipway.migrations], with better values if you know some: variables = {{ {added} }}"
+        causes.append(BadInputError(what, step))
     elif made_up and repr(STAND_IN) in str(error):
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
         causes.append(BadInputError(what, "give each a value that it knows in [tool.slipway.migrations] variables"))
@@ -73,6 +85,12 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
         step = "copy the example to the file's name and fill it in, or set the variable that names the file"
         causes.append(BadInputError(what, f"if that is the cause, {step}"))
     return ObstaclesError([error, *causes]) if causes else error
+
+
+def named_in(text: str, variable: str) -> bool:
+    """Return whether a text names a variable: literally, as a field in small letters with `_`, or as one of pydantic's fields."""
+    field = re.escape(variable.lower()) + ("" if "_" in variable else r": (?i:field required|value error|input should)")
+    return re.search(rf"\b(?:{re.escape(variable)}\b|{field})", text) is not None
 
 
 def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
