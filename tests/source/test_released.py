@@ -16,7 +16,9 @@ ONE, TWO = "migrations/one.py", "migrations/two.py"
 
 @pytest.fixture
 def git(monkeypatch, tmp_path):
-    """Return git in the service's repository, without the user's settings."""
+    """Return git in the service's repository, without the user's settings, in German where its translations are installed."""
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))

@@ -13,7 +13,7 @@ _LACKING: Final = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missi
 _REFETCH: Final = (
     "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
 )
-# A person's own settings, such as colours in the names of files, would change the output that we read.
+# A person's own settings, such as colours in the names of files, would change the output that we read; a translation, too.
 _OURS: Final = tuple(
     word
     for setting in (
@@ -44,11 +44,10 @@ class MissingObjectError(GitError):
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
     """Run git in a folder and return its output. Raise GitError when it fails, BadInputError when there is no git."""
-    environment = _outside_of_hooks(os.environ) if variables is None else variables
+    environment = {**(_outside_of_hooks(os.environ) if variables is None else variables), "LC_ALL": "C"}
+    command = ["git", "-C", folder, *_OURS, *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", folder, *_OURS, *arguments], capture_output=True, check=False, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, check=False, env=environment)
     except FileNotFoundError:
         raise BadInputError("git is not installed on this machine", "install git") from None
     if done.returncode:
