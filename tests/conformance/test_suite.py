@@ -5,8 +5,9 @@ import pytest
 
 from slipway.conformance.service import ProbeImage
 from slipway.conformance.suite import conform
-from slipway.records.conformance import ConformanceVerdict
+from slipway.records.conformance import ConformanceVerdict, Left
 from slipway.records.form import from_json, to_json
+from slipway.report.answers.account import of_left
 from slipway.simulator.app_runner import service as states
 from slipway.simulator.app_runner.service import Reaction
 from slipway.simulator.faults import Effect, Fault
@@ -136,4 +137,5 @@ async def test_what_cannot_be_deleted_is_named(asked):
         "auto scaling slipway-conformance-abc123: InvalidRequestException: ARN is associated with a service.",
     )
     assert f"could not be deleted: {found.left[0]}" in told
+    assert of_left(Left(found.left[:1])).text == f"1 resource could not be deleted:\n  {found.left[0]}\n"
     assert found.exit_code == 3

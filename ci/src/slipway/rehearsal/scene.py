@@ -17,6 +17,7 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.progress import Event, Phase, Progress, Tell
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act, Moment, Step
+from slipway.records.words import counted
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
@@ -253,7 +254,7 @@ def _database(outcome: Outcome) -> str:
     if migration is None:
         return ""
     heads = one_line(", ".join(head[:12] for head in migration.after))
-    applied = f"({len(migration.applied)} revisions applied)" if migration.applied else "already"
+    applied = f"({counted(len(migration.applied), 'revision')} applied)" if migration.applied else "already"
     return f", database at {heads} {applied}"
 
 

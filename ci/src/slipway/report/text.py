@@ -26,7 +26,7 @@ def of_cache(report: CacheReport) -> Iterator[str]:
         last = f", last used {moment(max(entry.used for entry in entries))}" if entries else ""
         yield f"{len(entries):4}  {name}, {_megabytes(entries)}{last}"
     if report.removed:
-        yield f"removed {len(report.removed)} entries, {_megabytes(report.removed)}"
+        yield f"{len(report.removed):4}  removed, {_megabytes(report.removed)}"
     yield f"{one_line(report.folder)}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
 
 

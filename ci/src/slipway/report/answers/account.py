@@ -54,6 +54,9 @@ def of_estimate(estimate: Estimate) -> CommandResult:
 
 
 def of_left(left: Left) -> CommandResult:
-    """Return the number of resources that remain. The reasons were printed during the run."""
-    text = f"{len(left.things)} resources could not be deleted" if left.things else "everything was deleted"
-    return CommandResult(record=left, text=f"{text}\n", code=3 if left.things else 0)
+    """Return the resources that remain, with the reasons; with --quiet nothing else has named them."""
+    lines = "".join(f"  {one_line(thing)}\n" for thing in left.things)
+    text = f"{counted(len(left.things), 'resource')} could not be deleted:\n{lines}"
+    return CommandResult(
+        record=left, text=text if left.things else "everything was deleted\n", code=3 if left.things else 0
+    )
