@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slipway import __version__
+from slipway.errors import BadInputError
 from slipway.local import adoption
 from slipway.local.installed import requirement, requirement_from
 from slipway.records.adoption import FileState
@@ -330,6 +331,15 @@ def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     assert propose(folder).is_complete
     text = of_adoption(replace(written, begins_later=True, passed=True)).text
     assert text.endswith("\ncommit these files; the gate begins with the next revision\n")
+
+
+def test_in_a_repository_of_another_user_nothing_is_proposed_because_git_does_not_say_what_is_committed(
+    tmp_path, monkeypatch
+):
+    git(service(tmp_path, {name: text for name, text in FILES.items() if name != ".git/HEAD"}), ["init", "--quiet"])
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(BadInputError, match=r"run `git config --global --add safe\.directory"):
+        propose(tmp_path)
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):

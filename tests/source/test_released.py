@@ -164,6 +164,14 @@ def test_without_a_repository_it_says_so(git, tmp_path):
         released(tmp_path / "alone", "main")
 
 
+def test_a_repository_of_another_user_is_an_error_with_gits_own_command_and_never_no_repository(service, monkeypatch):
+    """A job in a container often has such a clone. Without git only the newest revision would be tested."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for read in (unreleased, lambda folder: released(folder, "main")):
+        with pytest.raises(BadInputError, match=r"detected dubious owner.*; run `git config --global --add safe.dir"):
+            read(service)
+
+
 def test_without_git_it_says_so(service, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BadInputError, match=r"git cannot read .*install git.*: name a revision, or run"):

@@ -25,7 +25,7 @@ from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
 from slipway.records.gate import MAJORS
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
-from slipway.source.git import git
+from slipway.source.git import UnreadableError, git
 
 _PYPROJECT: Final = "pyproject.toml"
 _MIGRATIONS: Final = "[tool.slipway.migrations]"
@@ -90,6 +90,8 @@ def _committed(folder: Path) -> set[str]:
     try:
         listed = git(folder, ["ls-tree", "-r", "-z", "--name-only", "HEAD"])
         return {os.fsdecode(name) for name in listed.split(b"\0")}
+    except UnreadableError:
+        raise
     except BadInputError:
         return set()
 

@@ -10,6 +10,7 @@ from typing import Final
 from slipway.errors import BadInputError
 
 _LACKING: Final = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missing blob|bad object|unable to read tree")
+_TRUSTING: Final = "git config --global --add safe.directory "  # in git's message about a repository of another user
 _REFETCH: Final = (
     "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
 )
@@ -38,8 +39,8 @@ class GitError(BadInputError):
         self.status = status
 
 
-class MissingObjectError(GitError):
-    """The clone is partial and lacks an object that git needs."""
+class UnreadableError(GitError):
+    """git does not read a repository that exists: it belongs to another user, or the clone is partial and lacks an object."""
 
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
@@ -55,13 +56,12 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
         cause = next(
             (each for each in messages if each.startswith(("error: ", "fatal: "))), messages[-1] if messages else ""
         )
-        lacking = next((message for message in messages if _LACKING.search(message)), "")
-        kind, step = (
-            (MissingObjectError, f"{lacking}; {_REFETCH}")
-            if lacking
-            else (GitError, f"{cause or f'exit code {done.returncode}'}{_init_for(cause)}")
-        )
-        raise kind(f"git {arguments[0]} failed in {folder}", step, status=done.returncode)
+        what = f"git {arguments[0]} failed in {folder}"
+        if lacking := next(filter(_LACKING.search, messages), ""):
+            raise UnreadableError(what, f"{lacking}; {_REFETCH}", status=done.returncode)
+        if trusting := next((each.strip() for each in messages if _TRUSTING in each), ""):
+            raise UnreadableError(what, f"{cause}; run `{trusting}`", status=done.returncode)
+        raise GitError(what, f"{cause or f'exit code {done.returncode}'}{_init_for(cause)}", status=done.returncode)
     return done.stdout
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from slipway.errors import BadInputError
 from slipway.finder.history import heads, revision_in
 from slipway.records.gate import Other, Since
-from slipway.source.git import GitError, MissingObjectError, git
+from slipway.source.git import GitError, UnreadableError, git
 from slipway.source.meaning import meaning
 
 MERGE_BASE: Final = "merge-base"
@@ -85,6 +85,8 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
         raise BadInputError(
             f"it is unknown which revisions are new: {error.what}", f"{error.next_step}, or pass --all-revisions"
         ) from error
+    except UnreadableError:
+        raise
     except BadInputError:
         return Since(name="", by_default="")
     revisions, default = _revisions_here(folder), ""
@@ -92,7 +94,7 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
     for choose in (lambda _: MERGE_BASE, *(() if adopted else (_newest_tag,))):
         try:
             since = released(folder, name := choose(folder))
-        except MissingObjectError:
+        except UnreadableError:
             raise
         except BadInputError:
             continue
@@ -199,6 +201,8 @@ def _revision(source: bytes, file: str) -> Other | None:
 def _is_shallow(folder: Path) -> bool:
     try:
         return git(folder, ["rev-parse", "--is-shallow-repository"]).strip() == b"true"
+    except UnreadableError:
+        raise
     except BadInputError as error:
         raise BadInputError(
             f"git cannot read {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
