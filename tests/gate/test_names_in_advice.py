@@ -107,14 +107,14 @@ def test_the_advice_for_nulls_depends_on_whether_the_column_is_new(sql, words):
         (
             "c = engine_from_config(x, prefix='')",
             "psycopg2",
-            '"options": "-c lock_timeout=2s -c statement_timeout=10min',
+            'parameters.setdefault("options", "-c lock_timeout=2s -c statement_timeout=10min',
         ),
         (
             "\ncreate_async_engine(url)",
             "asyncpg",
-            '"server_settings": {"lock_timeout": "2s", "statement_timeout": "10min"',
+            'parameters.setdefault("server_settings", {}).update({"lock_timeout": "2s", "statement_timeout": "10min"',
         ),
-        ("engine = app.engine", "psycopg", "cursor.execute(\"SET statement_timeout = '10min'\")\n"),
+        ("create_engine(url, connect_args=own)", "psycopg", "cursor.execute(\"SET statement_timeout = '10min'\")\n"),
     ],
 )
 def test_all_timeouts_are_set_where_env_py_makes_its_engine(source, driver, code):

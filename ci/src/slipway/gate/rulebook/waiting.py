@@ -25,13 +25,27 @@ _warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
 _note: Final = partial(Rule, level=Level.NOTE, implies=NOTHING)
 _ADD_IN_TIME: Final = f"op.execute(\"SET LOCAL lock_timeout = '2s'\")\n{ADD_COLUMN}"
 
-_ENGINE: Final = re.compile(r"\b(\w*create_(?:async_)?engine|(?:async_)?engine_from_config)\((?!\s*\))")
-_LISTENER: Final = """\
-# in {file}, before it connects:
+# For every way to make an engine, synchronous or not, and without effect on another database such as SQLite.
+_ON_CONNECTING: Final = """\
+# in {file}, before it connects; retry when a limit expires:
+import sqlalchemy
+
+@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "do_connect")
+def limit_waits(dialect, _record, _arguments, parameters):
+    if dialect.name == "postgresql":
+        {limits}
+"""
+# For drivers without such a parameter, or an env.py that passes parameters of its own.
+_WHEN_CONNECTED: Final = """\
+# in {file}, before it connects; retry when a limit expires:
+import sqlalchemy
+
 @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
 def limit_waits(connection, _record):
+    if "sqlite" in type(connection).__module__:
+        return
     cursor = connection.cursor()
-{statements}
+    {limits}
     cursor.close()
     connection.commit()
 """
@@ -65,25 +79,24 @@ EVERY_TIMEOUT: Final = MappingProxyType(
 
 
 def timeouts_in(env: EnvFile, timeouts: Mapping[str, str]) -> str:
-    """Return code that sets timeouts for all revisions: an argument where env.py creates its engine, or a listener."""
-    options = json.dumps({"options": " ".join(f"-c {name}={value}" for name, value in timeouts.items())})
-    arguments = {
-        "asyncpg": json.dumps({"server_settings": dict(timeouts)}),
+    """Return code for env.py that sets timeouts for all revisions: a listener of its engine."""
+    options = f'parameters.setdefault("options", {json.dumps(" ".join(f"-c {name}={value}" for name, value in timeouts.items()))})'
+    passed = {
+        "asyncpg": f'parameters.setdefault("server_settings", {{}}).update({json.dumps(dict(timeouts))})',
         "psycopg": options,
         "psycopg2": options,
     }
+    limits = None if re.search(r"connect_args|server_settings|\boptions\b", env.source) else passed.get(env.driver)
+    sets = (f"cursor.execute(\"SET {name} = '{value}'\")" for name, value in timeouts.items())
+    template = _ON_CONNECTING if limits else _WHEN_CONNECTED
+    code = template.format(file=env.file, limits=limits or "\n    ".join(sets)).rstrip()
     # Outside a transaction, it may take hours to build an index.
     longest = (
         "\n# statement_timeout must exceed your longest CREATE INDEX CONCURRENTLY, which it would leave INVALID"
         if "statement_timeout" in timeouts
         else ""
     )
-    engine = _ENGINE.search(re.sub(r"(?m)^\s*(?:from|import|def|#)\b.*", "", env.source))
-    if not engine or env.driver not in arguments or "connect_args" in env.source:
-        sets = (f"    cursor.execute(\"SET {name} = '{value}'\")" for name, value in timeouts.items())
-        return _LISTENER.format(file=env.file, statements="\n".join(sets)).rstrip() + longest
-    line = next(number for number, text in enumerate(env.source.splitlines(), start=1) if f"{engine[1]}(" in text)
-    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; for Postgres only; retry when it expires{longest}"
+    return code + longest
 
 
 NO_TIMEOUT: Final = _warning(
@@ -213,9 +226,7 @@ UNLIMITED: Final = _note(
     id="Q11",
     name="no statement_timeout or idle timeout",
     message="Nothing ends a statement that hangs, or a transaction whose runner is gone, while it blocks other sessions.",
-    code="""\
-# in env.py, for all revisions:
-create_engine(url, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})""",
+    code=timeouts_in(EnvFile(file="env.py", source="", driver="psycopg"), EVERY_TIMEOUT),
     related=("Q01", "T09"),
     bad=_ADD_IN_TIME,
     good="""\
