@@ -37,6 +37,12 @@ def names(entries):
     return [entry.name for entry in entries]
 
 
+def test_a_relative_folder_is_one_of_the_current_folder_for_every_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", ".cache")
+    assert cache.report().folder == str(tmp_path / ".cache/slipway")
+
+
 def test_it_is_listed_by_kind_with_sizes_and_the_last_use(cached):
     cached("environments/abc", 3, 9000)
     cached("postgres-1", 2)

@@ -127,8 +127,8 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
 
 
 def cache() -> Path:
-    """Return the folder for files that slipway can recreate."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slipway")
+    """Return the folder for files that slipway can recreate, absolute, because processes run in other folders."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slipway").absolute()
 
 
 def place() -> Path:
