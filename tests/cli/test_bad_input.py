@@ -3,11 +3,14 @@ import subprocess
 import sys
 import time
 
+import httpx
 import psycopg
 import pytest
+from botocore.utils import get_environ_proxies
 
-from slipway.cli import run
+from slipway.cli import reach_this_machine_directly, run
 from slipway.errors import BadInputError
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.usefixtures("forked_gate")
@@ -299,6 +302,17 @@ def test_aws_that_cannot_be_reached(capsys, service):
         capsys, "status", "--source", str(service), "--environment", "staging", "--endpoint-url", "http://127.0.0.1:1"
     )
     assert (code, "cannot be reached" in error) == (3, True)
+
+
+def test_a_companys_proxy_is_not_asked_for_a_simulator_on_this_machine(monkeypatch):
+    variables = {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "ours.example"}
+    reach_this_machine_directly(variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client = httpx.Client(verify=NO_CERTIFICATES)
+    urls = ("http://127.0.0.1:4566", "http://localhost:4566", "http://ours.example", "http://aws.example")
+    assert [bool(get_environ_proxies(url)) for url in urls] == [False, False, False, True]
+    assert [client._transport_for_url(httpx.URL(url)) is client._transport for url in urls] == [True, True, True, False]
 
 
 def test_an_argument_that_is_missing_is_one_sentence(capsys):
