@@ -41,6 +41,7 @@ ALONE = {
         "T11",
         "T12",
         "T13",
+        "T14",
         "U01",
         "U03",
         "drift",
@@ -53,7 +54,7 @@ STAIRWAY, EVERY = (Layer.TRACE,), tuple(Layer)
 SINGLE = tuple(layer for layer in Layer if layer is not Layer.CONCURRENCY)
 # Found on rows, after an interruption or with the previous release; for other rules, and for what is written instead, the stairway is enough.
 BAD_ON_ROWS = {"D01", "D02", "D03", "D05", "D07", "D09", "D10", "D11", "D14", "T03", "T04"}
-BAD_TOGETHER = {"T12", "T13"}
+BAD_TOGETHER = {"T12", "T13", "T14"}
 BAD_FOR_PREVIOUS = {identity for identity in EXAMPLES if identity.startswith("C")} - {"C16"}
 
 OWN_NAMES = re.compile(

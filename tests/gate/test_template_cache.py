@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.databases import create, fresh
+from slipway.gate.layers import from_empty
 from slipway.gate.prove import prove
 from slipway.migration.database import with_connection
 from slipway.records.proof import Layer
@@ -93,7 +94,8 @@ def test_a_change_of_an_input_replaces_the_template(prove_again, kept, change):
     assert kept() != before
 
 
-def test_rows_are_kept_beside_the_template_and_without_keep_nothing_is(prove_again, kept):
+def test_rows_are_kept_beside_the_template_and_without_keep_nothing_is(prove_again, kept, monkeypatch):
+    monkeypatch.setattr(from_empty, "_FEW", 0)
     empty = "op.execute('CREATE TABLE empty (i int CHECK (false))')"
     revision("two").write_text(revision("two").read_text().replace("op.add_column", f"{empty}\n    op.add_column"))
     fails = "op.alter_column('a', 'b', nullable=False)"
@@ -104,11 +106,34 @@ def test_rows_are_kept_beside_the_template_and_without_keep_nothing_is(prove_aga
     made_each_time, _ = prove_again(layers=layers, keep=False)
     assert kept() == []
     made, runs = prove_again(layers=layers)
-    assert (runs, len(kept())) == (1, 3)
+    assert (runs, len(kept())) == (2, 3)
     assert prove_again(layers=layers) == (made, 0)
     assert made == made_each_time
     assert ("D01", "three", None) in made[1]
     assert list(made[2].empty) == ["public.empty"]
+
+
+LEAVES = "op.execute('CREATE TEMP TABLE parts (id int)')"
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [("", "", 0), (LEAVES, "", 1), ("", "import os", 1)])
+def test_old_revisions_are_run_again_only_for_what_they_leave_and_a_new_one_may_meet(
+    prove_again, monkeypatch, old, new, expected
+):
+    monkeypatch.setattr(from_empty, "_FEW", 0)
+    for name, line in (("two", old), ("three", new)):
+        revision(name).write_text(revision(name).read_text().replace("    op.", f"    {line or 'pass'}\n    op.", 1))
+    layers = (Layer.TRACE, Layer.TOGETHER)
+    first, runs = prove_again(layers=layers)
+    assert runs == 2
+    assert prove_again(layers=layers) == (first, expected)
+
+
+def test_the_comment_of_another_version_is_no_template(prove_again, kept, server_url):
+    prove_again()
+    comment = f"COMMENT ON DATABASE {kept()[0]} IS 'eJyrrgUAAXUA+Q=='"
+    with_connection(sa.make_url(server_url), lambda connection: connection.execute(sa.text(comment)))
+    assert prove_again()[1] == 1
 
 
 @pytest.mark.parametrize("old", ["CREATE ROLE slipway_told_ruler", "SELECT 1 / 0"])

@@ -237,6 +237,11 @@ def _lock_roles(server: URL, lock: ExitStack) -> None:
     lock.callback(setattr, _Process, "has_roles_lock", False)
 
 
+def may_have_created_roles() -> bool:
+    """Return whether a statement in one of this process's databases may have created roles, so that other gates wait."""
+    return _Process.has_roles_lock
+
+
 def _roles(session: Session) -> set[str]:
     return {name for (name,) in query(session.connection, _ROLES)}
 

@@ -26,6 +26,7 @@ from slipway.gate.layers import concurrency, drift
 from slipway.gate.layers.compatibility import Replay, execute_own, replay
 from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import ModelsResult
+from slipway.gate.layers.from_empty import Break, FromEmpty, Leftovers, find_break, run_from_empty
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.queries import as_models
@@ -61,6 +62,9 @@ class Evidence:
     models: ModelsResult = field(default_factory=ModelsResult)
     rows: RowsResult = field(default_factory=RowsResult)
     together: TogetherResult = field(default_factory=TogetherResult)
+    # how all revisions fail in one run from the beginning, if the new ones do not by themselves
+    from_empty: Break | None = None
+    left: Leftovers | None = None  # what the old revisions leave in such a run; None when it is unknown
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
     replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
@@ -193,7 +197,10 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
         cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
         with evidence.timed("stairway and drift"):
             cached = cache.find() if cache else None
-            baseline, earlier = cached or stack.enter_context(after_old(empty))
+            evidence.left = cached.left if cached else None
+            whole = _WholeHistory(evidence=evidence, empty=empty, stack=stack)
+            whole.begin_when_unknown()
+            baseline, earlier = cached.after(empty) if cached else stack.enter_context(after_old(empty))
             if cache and not cached and baseline.old and baseline.template:
                 cache.store(baseline.template, earlier)
             together = stack.enter_context(_together_beside(evidence, baseline, cache))
@@ -208,9 +215,12 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
         if examined and not lacking and any(node.new for node in past.nodes):
             if cache and baseline.old and result.migrated:
                 baseline = cache.filled(baseline, result.migrated.search_path, result.version_table)
+            whole.begin_when_concerned()
             _examine_new(evidence, result, baseline, {Layer.TOGETHER} if together else set())
             if together and result.is_complete:
                 evidence.together = together()
+            if whole.judged(baseline) and cache and evidence.left and baseline.old:
+                cache.note(earlier, evidence.left)
         elif Layer.PREVIOUS in evidence.layers and not lacking and result.is_complete:
             evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))
         if not lacking:
@@ -219,6 +229,50 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
     if lacking:
         evidence.superuser_for = lacking
         _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
+
+
+@dataclass(kw_only=True)
+class _WholeHistory:
+    """The run of all revisions from the beginning, beside the layers, when old and new ones may meet in it."""
+
+    evidence: Evidence
+    empty: Baseline
+    stack: ExitStack
+    is_asked: bool = False
+    result: Callable[[], FromEmpty] | None = None
+
+    def begin_when_unknown(self) -> None:
+        """Begin the run when no earlier one has noted the effects of the old revisions."""
+        past = self.empty.history
+        has_both = bool(past.before_new) and any(node.new for node in past.nodes)
+        self.is_asked = has_both and Layer.TOGETHER in self.evidence.layers
+        if self.is_asked and self.evidence.left is None:
+            self._begin()
+
+    def begin_when_concerned(self) -> None:
+        """Begin the run when a new revision may meet what the old ones leave."""
+        left, stairway = self.evidence.left, self.evidence.stairway
+        if self.is_asked and left and stairway and left.may_concern(self.empty.history, stairway.steps):
+            self._begin()
+
+    def _begin(self) -> None:
+        work = partial(run_from_empty, self.empty)
+        self.result = self.stack.enter_context(beside(work, "the whole history"))
+
+    def judged(self, baseline: Baseline) -> bool:
+        """Add the result to the evidence. Return whether there was a run."""
+        stairway = self.evidence.stairway
+        if self.result is None or stairway is None or not stairway.is_complete:
+            return False
+        try:
+            result = self.result()
+            self.evidence.left = result.left
+            self.evidence.from_empty = find_break(baseline, self.empty, result, stairway.steps)
+        except SlipwayError as error:
+            gap = f"the whole history was not run from an empty database, as a new environment runs it ({error})"
+            self.evidence.together = replace(self.evidence.together, gap=self.evidence.together.gap or gap)
+            return False
+        return True
 
 
 def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:

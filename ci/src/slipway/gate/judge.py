@@ -158,6 +158,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         yield from transactions.check_together(new, locking, env)
     on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
     yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
+    yield from transactions.check_from_empty(evidence.history, evidence.from_empty, evidence.left)
     statements = {node.id: stairway.steps[node.id].statements for node in new}
     queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
     unlimited = list(waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking}, env))

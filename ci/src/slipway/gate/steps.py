@@ -72,8 +72,11 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
 
 
 def commit_beneath(context: MigrationContext) -> None:
-    """Commit the transaction that env.py has begun, if any, without SQLAlchemy's knowledge."""
-    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
+    """Commit the transaction that alembic will not commit, if any, without SQLAlchemy's knowledge.
+
+    env.py has begun it, or SQLAlchemy has after a revision ended alembic's.
+    """
+    if context._in_external_transaction or context._transaction is None:  # noqa: SLF001 -- alembic decides by them, too
         assert context.connection is not None
         context.connection.connection.commit()
 

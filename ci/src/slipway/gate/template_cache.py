@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.databases import create
+from slipway.gate.databases import create, may_have_created_roles
 from slipway.gate.history import Node
 from slipway.gate.layers import seeds
+from slipway.gate.layers.from_empty import Leftovers
 from slipway.gate.layers.stairway import Stairway, Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.measure.session import begin_beside
@@ -53,10 +54,23 @@ def after_old(empty: Baseline) -> Iterator[tuple[Baseline, Mapping[str, Steps]]]
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
         result = Stairway(empty, 0, len(old), trace=False).climb_in(template)
         after = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
-        if result.is_complete and before == after:
+        if result.is_complete and before == after and not may_have_created_roles():
             yield replace(empty, template=template, old=len(old)), result.steps
             return
     yield empty, {}
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A cached template, the stairway's results for the old revisions, and what these leave in a run of all; None when that is unknown."""
+
+    template: URL
+    steps: Mapping[str, Steps]
+    left: Leftovers | None
+
+    def after(self, empty: Baseline) -> tuple[Baseline, Mapping[str, Steps]]:
+        """Return the baseline after the old revisions, and their results."""
+        return replace(empty, template=self.template, old=len(self.steps)), self.steps
 
 
 class TemplateCache:
@@ -67,23 +81,34 @@ class TemplateCache:
         self._old = empty.history.before_new
         self._name = f"{_PREFIX}{_digest(self._old, empty, postgres)[:24]}"
 
-    def find(self) -> tuple[Baseline, Mapping[str, Steps]] | None:
-        """Return the cached baseline and results; None when they are not cached."""
+    def find(self) -> "Cached | None":
+        """Return the cached template; None when there is none, or when another version of slipway wrote its comment."""
         named = {"name": self._name}
         comment = with_connection(self._empty.server, lambda connection: connection.scalar(_COMMENT, named))
         try:
-            steps = _unpacked(comment) if comment else {}
-        except (ValueError, TypeError, AttributeError, zlib.error):  # another version of slipway wrote the comment
-            return None
-        if steps.keys() != {node.id for node in self._old}:
+            steps, left = _unpacked(comment) if comment else ({}, None)
+        except (ValueError, TypeError, AttributeError, KeyError, zlib.error):
             return None
         template = self._empty.server.set(database=self._name)
-        return replace(self._empty, template=template, old=len(self._old)), steps
+        return Cached(template, steps, left) if steps.keys() == {node.id for node in self._old} else None
 
     def store(self, template: URL, steps: Mapping[str, Steps]) -> None:
         """Store a template and its results, and drop all other templates."""
-        comment = _packed({node.id: steps[node.id] for node in self._old})
-        with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
+        with_connection(
+            self._empty.server, lambda connection: self._store(connection, template, self._packed(steps, None))
+        )
+
+    def note(self, steps: Mapping[str, Steps], left: Leftovers) -> None:
+        """Store with the template what the old revisions leave in a run of all revisions.
+
+        A server that is stopped afterwards keeps this only if a database was created, too: the first run with rows
+        creates some.
+        """
+        comment = text(f"COMMENT ON DATABASE {self._name} IS '{self._packed(steps, left)}'")
+        with_connection(self._empty.server, lambda connection: connection.execute(comment))
+
+    def _packed(self, steps: Mapping[str, Steps], left: Leftovers | None) -> str:
+        return _packed({node.id: steps[node.id] for node in self._old}, left)
 
     def with_known_rows(self, baseline: Baseline) -> Baseline:
         """Return the baseline with the templates that hold rows, as far as they exist."""
@@ -122,7 +147,7 @@ class TemplateCache:
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
 
 
-def _packed(steps: Mapping[str, Steps]) -> str:
+def _packed(steps: Mapping[str, Steps], left: Leftovers | None) -> str:
     """Encode results without quotes, colons and percent signs, which drivers would interpret.
 
     Old revisions have neither failures nor traced statements.
@@ -134,23 +159,28 @@ def _packed(steps: Mapping[str, Steps]) -> str:
         }
         for revision, each in steps.items()
     }
-    return base64.b64encode(zlib.compress(json.dumps(plain).encode())).decode()
+    whole = {"steps": plain, "left": asdict(left) if left else None}
+    return base64.b64encode(zlib.compress(json.dumps(whole).encode())).decode()
 
 
 def _plain(lines: Iterable[Line]) -> list[tuple[str, str, str]]:
     return [(line.kind, line.name, line.definition) for line in lines]
 
 
-def _unpacked(comment: str) -> Mapping[str, Steps]:
+def _unpacked(comment: str) -> tuple[Mapping[str, Steps], Leftovers | None]:
     """Decode results. The general reader of records would take ten times as long."""
     plain = json.loads(zlib.decompress(base64.b64decode(comment)))
-    return {
+    left = plain["left"] and {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain["left"].items()
+    }
+    steps = {
         revision: Steps(
             changes={step: Change(_lines(added), _lines(removed)) for step, (_, added, removed) in steps.items()},
             fingerprints={step: fingerprint for step, (fingerprint, *_) in steps.items()},
         )
-        for revision, steps in plain.items()
+        for revision, steps in plain["steps"].items()
     }
+    return steps, Leftovers(**left) if left else None
 
 
 def _lines(plain: Iterable[tuple[str, str, str]]) -> tuple[Line, ...]:

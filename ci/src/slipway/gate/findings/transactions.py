@@ -10,6 +10,7 @@ from typing import Final
 from slipway.gate.findings.blocking import safe_index
 from slipway.gate.findings.code import as_executed, in_quotes
 from slipway.gate.history import History, Node
+from slipway.gate.layers.from_empty import Break, Leftovers
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
 from slipway.gate.layers.stairway import Failure
@@ -18,7 +19,7 @@ from slipway.gate.names import line_of
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.waiting import EnvFile
-from slipway.records.proof import AUTOCOMMIT, Finding, Statement
+from slipway.records.proof import AUTOCOMMIT, Finding, Level, Statement
 from slipway.records.words import counted
 
 # The names of the codes are active_sql_transaction and unsafe_new_enum_value_usage:
@@ -176,6 +177,31 @@ def check_run(
     elif not last.stop and set(last.seen) != set(history.heads):
         measured = f"after env.py's own run a new connection reads {', '.join(last.seen) or 'nothing'} in {version_table}, not {', '.join(history.heads)}"
         yield rules.NOT_COMMITTED.finding(new[-1], measured)
+
+
+def check_from_empty(history: History, found: Break | None, leftovers: Leftovers | None) -> Iterator[Finding]:
+    """Yield a finding when a run of all revisions fails and the released head does not; a note when the released ones fail alone."""
+    rule = rules.BREAKS_FROM_EMPTY
+    if leftovers and leftovers.failure:
+        finding = rule.finding(None, leftovers.failure, remedy=rules.MEND_FROM_EMPTY)
+        yield replace(finding, level=Level.NOTE, message=rules.BROKEN_FROM_EMPTY, remedy_is_code=False)
+    if not found:
+        return
+    node = next(node for node in history.nodes if node.id == found.revision)
+    line = found.failure.line_in(node, node.upgrade_line) if found.failure else None
+    if found.too_late:
+        why, remedy = f"alembic runs it before {found.too_late}", rules.AFTER_ANOTHER.format(revision=found.too_late)
+    else:
+        left = f" and leaves {found.left}" if found.left else ""
+        why = f"{found.culprit or 'an earlier revision'} is in the same run of env.py ({found.transactions}){left}"
+        statements = "\n".join(as_executed(f"op.execute('''{in_quotes(each)}''')", each) for each in found.resets)
+        remedy = rule.code if found.own_transactions else rules.RESET_FIRST.format(statements=statements)
+    finding = rule.finding(node, f"on an empty database: {found.what}; {why}", line, remedy)
+    if found.too_late or found.own_transactions or found.resets:
+        yield finding
+    else:
+        advice = rules.WITHOUT_WHAT_IS_LEFT.format(culprit=found.culprit or "a released revision")
+        yield replace(finding, remedy=advice, remedy_is_code=False)
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node], env: EnvFile) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ tables. When it fails, it is repeated on empty tables, because our rows may be t
 must see the head.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -78,15 +78,26 @@ def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
         if with_rows and not filled:
             fill = partial(seeds.fill_all, version_table=version_table, samples=baseline.samples)
             with_connection(database, lambda connection: fill(connection.connection))
-        return _Upgrade(baseline=baseline, database=database).run()
+        return Upgrade(baseline=baseline, database=database).run()
+
+
+def _ignore(_context: MigrationContext, _revision: str) -> None:
+    """Ignore a step."""
 
 
 @dataclass(kw_only=True)
-class _Upgrade:
-    """A run of alembic's own steps to the heads of the history."""
+class Upgrade:
+    """A run of alembic's own steps to the heads of the history.
+
+    - before: called before each step, with its revision.
+    - options: arguments of `context.configure` in place of env.py's.
+    """
 
     baseline: Baseline
     database: URL
+    before: Callable[[MigrationContext, str], object] = _ignore
+    options: Mapping[str, object] = field(default_factory=dict)
+    order: tuple[str, ...] = ()  # the revisions of all steps to the heads
     transactions: str = ""
     version_table: str = ""  # the table with its schema, which env.py's search_path may determine
     revision: str = ""
@@ -94,7 +105,7 @@ class _Upgrade:
     def run(self) -> Run:
         with every_connection_led_to(self.database):
             try:
-                run(self.baseline.environment, self._steps)
+                run(self.baseline.environment, self._steps, **self.options)
             except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
                 failure = Failure.of(error, self.baseline.environment)
                 fits = not is_caused_by_our_values(error)
@@ -109,8 +120,10 @@ class _Upgrade:
         connection = context.connection.connection
         self.transactions = transactions_of(context)
         steps = steps_to_head(environment.script, heads)
+        self.order = tuple(step.revision.revision for step in steps)
         for step in steps:
             self.revision = step.revision.revision
+            self.before(context, self.revision)
             report(Layer.TOGETHER, self.revision, len(steps))
             yield within_timeout(environment, self.revision, step)
         schema = context.version_table_schema

@@ -269,6 +269,13 @@ def _restore(raw: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
                 query(raw, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
 
+def session_state(connection: Any, custom: Iterable[str] = ()) -> dict[str, str]:
+    """Return the session's settings, among them its role, and the `custom` ones."""
+    user, role = query(connection, _WHO)[0]
+    values = _values(connection, _SETTINGS) | (_values(connection, _custom(custom)) if custom else {})
+    return {**values, "session_authorization": user, "role": role if role != user else "none"}
+
+
 def _values(raw: Any, settings: str) -> dict[str, str]:
     return dict(map(tuple, query(raw, settings)))
 

@@ -254,3 +254,31 @@ with context.begin_transaction():
     bad=ADD_COLUMN,
     good=ADD_COLUMN,
 )
+BREAKS_FROM_EMPTY: Final = _error(
+    id="T14",
+    name="fails on an empty database",
+    message="A released database is upgraded, an empty one is not: CI, a new developer and a preview environment run the released revisions and this one in one run of env.py.",
+    code="context.configure(…, transaction_per_migration=True)  # in env.py",
+    related=("T06", "T08", "T09", "T12", "U01"),
+    before="""\
+op.execute("CREATE TABLE authors (id bigint PRIMARY KEY)")
+op.execute("CREATE TABLE notes (id bigint, author bigint REFERENCES authors INITIALLY DEFERRED)")
+op.execute("INSERT INTO authors VALUES (700)")
+op.execute("INSERT INTO notes VALUES (700, 700)")  # checked when the transaction ends""",
+    given=Given(bad_options="transaction_per_migration=False", good_options="transaction_per_migration=True"),
+    bad=ADD_COLUMN,
+    good=ADD_COLUMN,
+)
+RESET_FIRST: Final = """\
+# at the beginning of upgrade(), because a released revision leaves the session otherwise:
+{statements}"""
+AFTER_ANOTHER: Final = """\
+depends_on = "{revision}"  # in this revision's file: otherwise alembic may run it before"""
+WITHOUT_WHAT_IS_LEFT: Final = (
+    "Write the revision so that it does not depend on what {culprit} leaves in the session or the process: let it make "
+    "or undo that state itself, and try it with alembic upgrade head on an empty database."
+)
+BROKEN_FROM_EMPTY: Final = "The released revisions alone fail in one run of env.py on an empty database, so the new ones were not tested there."
+MEND_FROM_EMPTY: Final = (
+    "New environments cannot be made by alembic upgrade head: correct env.py, or the revision, when it suits you."
+)
