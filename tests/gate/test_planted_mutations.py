@@ -78,7 +78,7 @@ MUTATIONS = {
     "drivers are not redirected": (f"{CONNECTIONS}drivers_other_engines_and_programs_of_a_revision_are_redirected_there_too", "../redirection.py", "if name in sys.modules:", "if False:"),
     "the new revisions are not run together": (NEW_LABEL, "../evidence.py", "if Layer.TOGETHER in layers and stairway.is_complete:", "if False:"),
     "each new revision gets its own transaction": (NEW_LABEL, "../layers/together.py", "self._steps, **self.options)", "self._steps, transaction_per_migration=True)"),
-    "no run begins on an empty database": (FROM_EMPTY, "../evidence.py", "whole = _from_empty_beside(stack, empty) if asked and", "whole = None if asked and"),
+    "no run begins on an empty database": (FROM_EMPTY, "../evidence.py", "if self.is_asked and self.evidence.left is None:", "if False:"),
     "what the old revisions leave is not noted": ("test_template_cache.py::test_old_revisions_are_run_again_only_for_what_they_leave_and_a_new_one_may_meet[op.execute('CREATE TEMP TABLE parts (id int)')--1]", "../layers/from_empty.py", "if self.state or self.events or", "if self.events or"),
     "new revisions are run together without rows": (f"{TOGETHER}what_only_rows_leave_for_the_end_of_the_transaction_is_found", "../layers/together.py", "        if with_rows:\n", "        if False:\n"),
     "no new connection looks for the head": (f"{TOGETHER}an_env_py_that_never_commits_is_the_only_error", "../layers/together.py", "seen=with_connection(self.database, self._seen)", "seen=self.baseline.history.heads"),
