@@ -126,8 +126,10 @@ def test_unusable_settings_are_one_sentence_with_what_was_found(project, environ
 
 
 def test_sections_with_revisions_of_their_own_are_other_environments(project, environment):
-    project(MIGRATIONS | {"alembic.ini": HERE + HERE.replace("alembic", "billing") + "[loggers]\nkeys = root\n"})
-    assert other_environments(environment().config) == ("billing",)
+    billing = "[billing]\nscript_location = billing\n"
+    for ours in (HERE, HERE.replace("[alembic]", "[DEFAULT]") + "[alembic]\n"):  # each section inherits from DEFAULT
+        project(MIGRATIONS | {"alembic.ini": ours + billing + "[loggers]\nkeys = root\n"})
+        assert other_environments(environment().config) == ("billing",)
 
 
 def test_env_py_sees_the_command_line_of_an_upgrade(project, environment, url):

@@ -108,10 +108,17 @@ def files(config: Config) -> tuple[str, ...]:
 
 
 def other_environments(config: Config) -> tuple[str, ...]:
-    """Return the other sections that `alembic --name` could use, because they have a script_location."""
-    ini = config.file_config
-    ours = config.config_ini_section
-    return tuple(name for name in ini.sections() if name != ours and ini.has_option(name, "script_location"))
+    """Return the other sections that `alembic --name` could use: with a script_location, and with an own value for it or the database."""
+    ini, ours = config.file_config, config.config_ini_section
+    shared = ini.defaults()  # of every section, also [loggers]
+    own = ("script_location", "version_locations", "sqlalchemy.url")
+    return tuple(
+        name
+        for name in ini.sections()
+        if name != ours
+        and ini.has_option(name, "script_location")
+        and any(ini.get(name, key, raw=True, fallback=None) != shared.get(key) for key in own)
+    )
 
 
 def scripts_of(config: Config) -> ScriptDirectory:

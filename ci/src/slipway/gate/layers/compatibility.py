@@ -315,7 +315,7 @@ class _Releases:
     def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
         """Return whether a derived INSERT finds no parent key, because the revisions have deleted the parent's rows."""
         keys = _KEY_OF_PARENT.findall(refused.query.sql) if refused.null and refused.query.table else ()
-        return any(connection.exec_driver_sql(f"SELECT {key} IS NULL").scalar() for key in keys)
+        return any(queries.executed(connection, f"SELECT {key} IS NULL").scalar() for key in keys)
 
     def _difference(self, connection: Connection, query: Query) -> Refused | None:
         effect = self._effects.get(query)

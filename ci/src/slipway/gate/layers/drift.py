@@ -20,6 +20,7 @@ from sqlalchemy.sql.ddl import SchemaGenerator
 
 from slipway.gate.databases import fresh
 from slipway.gate.layers.autogenerate import Autogenerate, SchemaObject, reflect, table_of_index
+from slipway.gate.layers.queries import executed
 from slipway.gate.measure.catalog import Catalog, Line
 from slipway.gate.measure.columns import SERIAL, Column, columns
 from slipway.gate.measure.meaning import Meaning, same_type
@@ -288,7 +289,7 @@ def _lend(connection: Connection, models: Sequence[MetaData], migrated: Iterable
         statement = {"function": definition, "sequence": f"CREATE SEQUENCE IF NOT EXISTS {line.name}"}.get(line.kind)
         if statement:
             with suppress(DBAPIError):
-                connection.exec_driver_sql(statement)
+                executed(connection, statement)
 
 
 @dataclass(frozen=True)
