@@ -140,15 +140,20 @@ def test_a_new_value_of_an_enum_in_an_autocommit_block_passes(prove_history):
     assert proof.verdict is Verdict.PASS
 
 
-def test_a_failing_upgrade_ends_the_climb(prove_history):
-    proof = prove_history(
-        {"one": a_table(None, "a"), "two": ("one", "op.drop_table('no_such')", ""), "three": a_table("two", "b")}
-    )
+def test_a_failing_upgrade_ends_the_climb_with_the_error_that_it_caught_first(prove_history):
+    catches = """
+        try:
+            op.drop_table("no_such")
+        except sa.exc.ProgrammingError:
+            op.execute("SELECT 1")
+    """
+    proof = prove_history({"one": a_table(None, "a"), "two": ("one", catches, ""), "three": a_table("two", "b")})
     assert rules(proof) == {("two", "U01")}
+    assert proof.findings[0].measured.endswith('the error was caught: UndefinedTable: table "no_such" does not exist')
     assert steps(proof) == {"one": ["up", "down", "again"], "two": [], "three": []}
     assert proof.coverage.revisions == 1
     assert proof.coverage.gaps[0].startswith(
-        "2 of 3 revisions were not executed, the first is two (migrations/versions/two.py:10"
+        "2 of 3 revisions were not executed, the first is two (migrations/versions/two.py:13"
     )
 
 

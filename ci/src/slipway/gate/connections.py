@@ -1,8 +1,8 @@
 """Redirect every connection of the service's code to one database of the gate, whatever makes the connection."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
@@ -10,8 +10,11 @@ from slipway.gate.databases import owner_of
 from slipway.gate.measure.role import has_role
 from slipway.gate.measure.session import LIMITS, SESSION
 from slipway.gate.redirection import Place, led_to
-from slipway.migration.database import every_connection_to, for_driver, is_direct
+from slipway.migration.database import every_connection_to, for_driver, is_direct, sqlstate
+from slipway.migration.environment import sentence
 from slipway.migration.events import listening
+
+_ABORTED: Final = "25P02"  # "current transaction is aborted, commands ignored until end of transaction block"
 
 
 @contextmanager
@@ -28,9 +31,24 @@ def every_connection_led_to(database: URL, session: tuple[str, ...] = SESSION) -
     with (
         led_to(_place_of(database), exempt=is_direct),
         every_connection_to(database, session),
-        listening(connect=begun),
+        listening(connect=begun, handle_error=_naming_the_first_error()),
     ):
         yield
+
+
+def _naming_the_first_error() -> Callable[[Any], None]:
+    """Return a listener that notes on "current transaction is aborted" the error before it, which the revision has caught."""
+    first = ""
+
+    def note(context: Any) -> None:
+        nonlocal first
+        error = context.original_exception
+        if sqlstate(error) != _ABORTED:
+            first = sentence(error)
+        elif first:
+            error.__notes__ = [f"the transaction had failed before, and the error was caught: {first}"]
+
+    return note
 
 
 def _place_of(database: URL) -> Place:

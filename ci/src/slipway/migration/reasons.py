@@ -81,7 +81,7 @@ _VALUES: Final = (
 
 
 def details(error: BaseException) -> Iterator[str]:
-    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of Postgres' error, with any driver, without values of rows.
+    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of Postgres' error, with any driver, without values of rows, and its notes.
 
     For a failed program, yield the last line of its standard error if the caller has captured it.
     """
@@ -93,6 +93,7 @@ def details(error: BaseException) -> Iterator[str]:
             text = pattern.sub(instead, text)  # noqa: PLW2901 -- each pattern works on what the one before has left
         if line := ", ".join(" ".join(line.split()).rstrip(".,: ") for line in text.splitlines() if line.strip()):
             yield f"{label}: {line}"
+    yield from getattr(original, "__notes__", ())
 
 
 def detail(error: BaseException) -> str:
