@@ -47,7 +47,7 @@ SHAPES = {
             Subject.COMMAND: "gunicorn -c g.py 'patched:init_app('\"'\"'x'\"'\"')' --bind 0.0.0.0:5000",
             Subject.HEALTH_PATH: "/api/ping",
             Subject.MIGRATES: ("python manage.py db upgrade",),
-            Subject.FLASK_APP: "shop.app:init_app",
+            Subject.FLASK_APP: "patched:init_app",
         },
     ),
     "FastAPI in a folder of a monorepo, with extras and a health check in its Dockerfile": (
@@ -336,14 +336,10 @@ def test_what_no_file_says_literally_is_a_guess():
     other = surveyed(
         SHAPES["FastAPI in a folder of a monorepo, with extras and a health check in its Dockerfile"][0]
     ).fact
-    doubts = {
-        fact(subject).guessed
-        for fact, subject in ((one, Subject.PYTHON), (one, Subject.FLASK_APP), (one, Subject.COMMAND))
-    }
+    doubts = {fact(subject).guessed for fact, subject in ((one, Subject.PYTHON), (one, Subject.COMMAND))}
     doubts |= {other(subject).guessed for subject in (Subject.POSTGRES, Subject.DOCKERFILE)}
     assert doubts == {
         "Dockerfile line 1 has 3.14",
-        "no file names it in FLASK_APP",
         """the line is gunicorn -c g.py 'patched:init_app('"'"'x'"'"')'""",
         "other files have 16",
         "there is also tasks.Dockerfile",
@@ -414,6 +410,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"setup.cfg": "[options]\ninstall_requires =\n  alembic\n[options.extras_require]\npostgre =\n  psycopg2\nall =\n  %(postgre)s\n"}, Subject.EXTRA, "postgre"),
         ({"setup.py": "setup(\n  extras_require={\n    'pg': [\n      'asyncpg>=0.29',\n  ]},\n)\n"}, Subject.EXTRA, "pg"),
         ({"Dockerfile": DOCKERFILE.format('["sh", "-c", "alembic upgrade head && uvicorn a:app --port 81"]')}, Subject.PORT, "81"),
+        ({"migrations/env.py": f"{ENV}from flask import current_app\n", "a/core.py": "app = Flask('a')\n", "a/app.py": "from a.core import app\nMigrate(app)\n", "Procfile": "web: gunicorn a.app:app\n"}, Subject.FLASK_APP, "a.app:app"),
         ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),
         ({"compose.yaml": "web:\n  command: >\n    uvicorn a.b:app\n    --port 8081\n  image: x\n"}, Subject.PORT, "8081"),
         ({"compose.yaml": 'web:\n  command: bash -c "\n    uvicorn a.b:app\n    --port 8082\n    "\n  image: x\n'}, Subject.PORT, "8082"),
@@ -445,6 +442,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "X = parse_bool(os.environ['MIGRATE'])\n"}, Subject.VARIABLE, "MIGRATE=false"),
         ({"a.py": "X = os.environ['MIGRATE'].strip().lower() in ('1', 'true')\n"}, Subject.VARIABLE, "MIGRATE=false"),
         ({"a.py": "def must_int(name):\n    if name not in os.environ:\n        raise KeyError\n    return int(os.environ[name])\nX = must_int('TRIES')\n"}, Subject.VARIABLE, "TRIES=1"),
+        ({"a.py": "if __name__ == '__main__':\n    os.environ['MODE']\n"}, Subject.VARIABLE, ""),
+        ({"a.py": "if __name__ == '__main__':\n    os.environ['MODE']\n", "Procfile": "web: gunicorn a.py\n"}, Subject.VARIABLE, "MODE=slipway"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "from os import environ\nenviron['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
         ({"settings/.env.template": "WORKERS=4\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "AUTH__ISSUER_URL=http://id.local/realms/a\n"}, Subject.VARIABLE, "AUTH__ISSUER_URL=http://id.local/realms/a"),

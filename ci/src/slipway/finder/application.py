@@ -85,7 +85,12 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
     ready = [each for each in found if not each.factory]
     if len(ready) > 1:  # a factory makes servers of several kinds
         found.sort(key=lambda each: not each.factory)
-    served = {start.target for start in starts(tree)}
+    started = {start.target: start.place for start in starts(tree)}
+    served = started.keys()
+    for target in served - {each.target for each in found}:
+        module, _, name = target.partition(":")
+        if name in _imported(tree, module):  # the module of the server adds to an application of another one
+            yield Fact(subject=Subject.FLASK_APP, value=target, place=started[target])
     found.sort(key=lambda each: each.target not in served)
     for each in found:
         others = ", ".join(other.target for other in ready if other is not each)
@@ -111,6 +116,12 @@ def alchemy(tree: Tree) -> Iterator[Fact]:
                     target, place = f"{module_of(name, tree)}:{variable}", f"{name} line {node.lineno}"
                     found.append(Fact(subject=Subject.ALCHEMY, value=target, place=place, guessed=guessed))
     yield from sorted(found, key=lambda fact: bool(fact.guessed))
+
+
+def _imported(tree: Tree, module: str) -> set[str]:
+    """Return the names that a module of the service imports from others."""
+    body = parsed(tree.read(tree.modules[module])).body if module in tree.modules else []
+    return {alias.asname or alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 
 def _of_module(tree: Tree, name: str) -> Iterator[Application]:

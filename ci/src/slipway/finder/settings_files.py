@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from slipway.finder.imports import loaded
-from slipway.finder.tree import Tree, called, parsed, text_in
+from slipway.finder.tree import Tree, called, is_of_script, parsed, text_in
 from slipway.records.survey import Obstacle
 
 _EXAMPLE: Final = re.compile(r"[._-](?:example|sample|template|dist|default)(?=\.|$)|^(?:example|sample)[._-]")
@@ -100,7 +100,7 @@ def _executed(node: ast.AST, run: set[str], of: str = "") -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _Function) and not {child.name, of if child.name == "__init__" else child.name} & run:
             continue
-        if isinstance(child, ast.Lambda) or (isinstance(child, ast.If) and "__main__" in ast.unparse(child.test)):
+        if isinstance(child, ast.Lambda) or is_of_script(child):
             continue
         if (isinstance(child, ast.Try) and child.handlers) or (
             isinstance(child, ast.With) and _holds(child, {"suppress"})

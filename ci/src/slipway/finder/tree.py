@@ -222,6 +222,11 @@ def _readable(text: str) -> Iterator[ast.stmt]:
                 yield ast.increment_lineno(statement, begin)
 
 
+def is_of_script(node: ast.AST) -> bool:
+    """Return whether a statement is `if __name__ == "__main__"`, whose code is not executed on import."""
+    return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+
+
 def called(call: ast.Call) -> str:
     """Return the last name of a called function: `get` for `router.get(…)`."""
     return getattr(call.func, "id", getattr(call.func, "attr", ""))

@@ -10,7 +10,8 @@ from slipway.database_url import LOGIN
 from slipway.finder.compose import of_own_services
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded, origin_of
-from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
+from slipway.finder.start import starts
+from slipway.finder.tree import COMPOSE, Tree, called, is_of_script, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
@@ -234,6 +235,7 @@ def _in_code(tree: Tree, listed: Collection[str] | None) -> Iterator[Variable]:
     Those without which no module fails are complete only if `listed`; with None all of them are.
     """
     own = _own_readers(tree)
+    started = {word for each in starts(tree) for word in each.arguments}
     modules = (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py"))
     for name in (*modules, loaded(tree).modules[0]):
         text = tree.read(name)
@@ -241,7 +243,10 @@ def _in_code(tree: Tree, listed: Collection[str] | None) -> Iterator[Variable]:
         if looked_up or _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
             known = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
-            nodes = [*ast.walk(parsed(text))]
+            is_started = not started.isdisjoint((name, module_of(name, tree)))
+            nodes = [
+                node for each in parsed(text).body if is_started or not is_of_script(each) for node in ast.walk(each)
+            ]
             here = {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
             settings = _settings_in(here)
             classes = _imported(tree, name, nodes) | here if settings else here
