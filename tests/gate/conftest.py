@@ -176,10 +176,12 @@ def prove_history(
         baseline: str = "",
         calls: tuple[str, ...] = (),
         called_by: tuple[str, ...] = (),
+        levels: Mapping[str, str] = MappingProxyType({}),
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
         asked = {
+            "levels": dict(levels),
             "extensions": extensions,
             "samples": dict(samples),
             "start_after": start_after,

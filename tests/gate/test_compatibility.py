@@ -9,7 +9,7 @@ from slipway.gate.layers.candidates import Type
 from slipway.gate.layers.queries import as_models
 from slipway.gate.prove import prove
 from slipway.records.gate import Column, Model, Previous, Recorded
-from slipway.records.proof import Layer
+from slipway.records.proof import Layer, Level
 from tests.gate.conftest import question
 
 pytestmark = pytest.mark.slow
@@ -475,7 +475,7 @@ def test_a_value_that_the_previous_release_reads_keeps_its_type(write_project, s
     found = [each for each in prove(asked, server_url).findings if each.rule in ("C07", "C26")]
     wanted = {name: words for name, (_, words) in zip(names, TYPES.values(), strict=True) if words}
     assert {each.revision for each in found} == wanted.keys()
-    assert {(each.line, each.fails) for each in found} == {(11, is_known)}
+    assert {(each.line, each.level is Level.ERROR) for each in found} == {(11, is_known)}
     read = [each for each in found if each.rule == "C26"]  # the others it cannot write either
     assert {"at", "back", "day", "total"} <= {each.revision for each in read}
     assert all(each.measured.startswith(f"the previous release reads {wanted[each.revision]}") for each in read)

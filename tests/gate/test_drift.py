@@ -135,19 +135,41 @@ def test_each_kind_of_difference_is_seen(drift, changes):
     )
 
 
-def test_a_wider_type_in_several_tables_is_one_note_and_a_narrower_one_an_error(drift):
-    created = "op.execute('CREATE TABLE {0} (id bigserial PRIMARY KEY, name varchar, seen int, at bigint NOT NULL)')"
-    models = 'sa.Table("{0}", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String({1})), sa.Column("seen", sa.BigInteger), sa.Column("at", sa.Integer))'
+def test_wider_types_are_one_note_limits_of_the_migrations_one_warning_and_narrower_types_an_error(drift):
+    created = "op.execute('CREATE TABLE {0} (id bigserial PRIMARY KEY, name varchar, seen int, at bigint NOT NULL, code varchar(9), cost numeric(8, 2))')"
+    models = 'sa.Table("{0}", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String({1})), sa.Column("seen", sa.BigInteger), sa.Column("at", sa.Integer), sa.Column("code", sa.{2}), sa.Column("cost", sa.Numeric))'
     migration = "\n".join(created.format(name) for name in "abc")
-    modelled = "\n".join(models.format(name, limit) for limit, name in enumerate("abc", start=5))
+    texts = ("String", "Text", "String")
+    modelled = "\n".join(models.format(name, limit, texts[limit - 5]) for limit, name in enumerate("abc", start=5))
     found = {finding.rule: finding for finding in drift(modelled, migration, "op.execute('DROP TABLE a, b, c')")}
     assert found["drift-wider"].level is Level.NOTE
     assert differences([found["drift-wider"]]) == [
         "bigint in the migrations, integer in the models: 3 columns of 3 tables (public.a, public.b, public.c)",
         "character varying in the migrations, character varying with a limit in the models: 3 columns of 3 tables (public.a, public.b, public.c)",
     ]
-    assert found.keys() == {"drift-wider", "drift"}
+    assert (found["drift-limit"].level, found["drift-limit"].revision) == (Level.WARNING, "one")
+    assert found["drift-limit"].measured == (
+        "public.a.code is character varying(9), and character varying in the models, public.a.cost is numeric(8,2), and numeric in the models, "
+        "public.b.code is character varying(9), and text in the models and 3 more"
+    )
+    assert found.keys() == {"drift-wider", "drift-limit", "drift"}
     assert {each.split(" ")[1].rpartition(".")[2] for each in differences([found["drift"]])} == {"seen", "at"}
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "rules"),
+    [
+        ("CREATE VIEW seen AS SELECT 1 AS id", []),
+        ("DROP VIEW IF EXISTS seen", []),  # the application makes it at start
+        ("CREATE VIEW seen AS SELECT 1 AS id; DROP VIEW seen", ["drift"]),
+        ("SELECT 1", ["drift"]),
+    ],
+)
+def test_a_model_of_a_view_is_no_missing_table(drift, upgrade, rules):
+    statements = "\n".join(f"op.execute({each!r})" for each in upgrade.split("; "))
+    models = 'sa.Table("seen", metadata, sa.Column("id", sa.Integer, primary_key=True))'
+    found = drift(models, statements, "op.execute('DROP VIEW IF EXISTS seen')", layers=(Layer.TRACE,))
+    assert [each.rule for each in found] == rules
 
 
 BROUGHT = {

@@ -80,9 +80,11 @@ def test_schemas_are_compared_also_where_another_session_changes_them(prove_hist
     assert [(each.rule, each.revision, each.measured) for each in proof.findings] == [("R03", "four", trace)]
 
 
-def test_a_downgrade_that_declares_that_there_is_none_is_a_note(only_finding):
-    finding = only_finding(TABLE, "raise NotImplementedError('the rows are gone')")
-    assert (finding.rule, finding.level) == ("R06", Level.NOTE)
+@pytest.mark.parametrize(("levels", "suppressed"), [({}, "declared by the revision"), ({"R06": "error"}, None)])
+def test_a_downgrade_that_declares_that_there_is_none_counts_if_the_settings_say_so(prove_history, levels, suppressed):
+    history = {"one": (None, TABLE, "raise NotImplementedError('the rows are gone')")}
+    (finding,) = prove_history(history, levels=levels).findings
+    assert (finding.rule, finding.suppressed) == ("R06", suppressed)
     assert finding.measured == "NotImplementedError: the rows are gone"
 
 
@@ -95,7 +97,7 @@ def test_a_project_without_downgrades_hears_it_once_and_each_revision_is_known_t
         name: (down, f"op.execute('CREATE TABLE {name} ()')", downgrade)
         for name, down in zip(names, (None, *names), strict=False)
     }
-    (finding,) = prove_history(history).findings
+    (finding,) = prove_history(history, levels={rule: "note"}).findings
     assert (finding.rule, finding.revisions) == (rule, names)
     assert finding.measured.endswith("; and 2 more in two, three")
 
@@ -230,5 +232,5 @@ def test_findings_older_than_start_after_do_not_count(prove_history):
 def test_findings_newer_than_start_after_do_count(prove_history):
     revisions = {"one": (None, TABLE, DROP), "two": ("one", "op.execute('CREATE SCHEMA s')", "op.execute('SELECT 1')")}
     proof = prove_history(revisions, start_after="one")
-    assert {finding.suppressed for finding in proof.findings} == {None}
+    assert [(each.rule, each.suppressed) for each in proof.findings][:1] == [("R03", None)]
     assert proof.verdict is Verdict.FAIL

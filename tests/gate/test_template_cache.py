@@ -109,7 +109,7 @@ def test_rows_are_kept_beside_the_template_and_without_keep_nothing_is(prove_aga
     assert (runs, len(kept())) == (2, 3)
     assert prove_again(layers=layers) == (made, 0)
     assert made == made_each_time
-    assert ("D01", "three", None) in made[1]
+    assert ("D01", "three", "answered by the remedy of L10") in made[1]
     assert list(made[2].empty) == ["public.empty"]
 
 

@@ -12,6 +12,7 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.findings import (
     advice,
     allowances,
+    answers,
     blocking,
     compatibility,
     data,
@@ -23,33 +24,18 @@ from slipway.gate.findings import (
 )
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.queries import NOT_NULL as NULL
 from slipway.gate.layers.queries import UNIQUE
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import StairwayResult, Steps
-from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.compatibility import NEW_NOT_NULL, READ_OTHERWISE, STALE
-from slipway.gate.rulebook.compatibility import TYPE as CHANGED_TYPE
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
-from slipway.gate.rulebook.locks import NOT_NULL, UNEXPLAINED
-from slipway.gate.rulebook.locks import TYPE as REWRITTEN
+from slipway.gate.rulebook.locks import UNEXPLAINED
 from slipway.gate.rulebook.rows import (
-    CASCADES,
-    DELETES,
-    DROPS,
     FAILS,
-    FAILS_BY_CODE,
-    FAILS_BY_NULL,
-    LOSES,
-    LOSSY,
-    WHOLE_TABLE,
-    ZONE,
 )
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.schema import DRIFT, EMPTY, NAMED_APART, ROLL_FORWARD
-from slipway.gate.rulebook.transactions import ENDED, OUT_OF_TEMPLATE, REPEATED
-from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
+from slipway.gate.rulebook.schema import DECLARED
+from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 from slipway.structure import nearest
@@ -58,16 +44,6 @@ Levels = Mapping[str, Level | None]  # by rule; None for a rule that is off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
-# Rules that a project answers once, in env.py or because it is its habit; they yield one finding.
-_ONCE: Final = ids((*ONCE, REPEATED, EMPTY, ROLL_FORWARD))
-_DRIFT: Final = ids((DRIFT, NAMED_APART))
-_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, LOSES, ZONE))
-_ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
-# The rules whose remedy, at the same statement, is that of a rule, too.
-_ANSWERED_BY: Final = {FAILS.id: (NOT_NULL, NEW_NOT_NULL)} | dict.fromkeys(
-    ids((CHANGED_TYPE, READ_OTHERWISE, STALE, LOSSY)), (REWRITTEN,)
-)
-_FAILS_BY_NULL: Final = (FAILS_BY_NULL, FAILS_BY_CODE[NULL])
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
@@ -85,26 +61,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
-    return in_order(list(_folded(list(_answered(_cured_apart(findings))))))
-
-
-def _answered(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Refer from the consequences of a statement to the finding on it whose remedy is the answer to all of them."""
-    places = {(each.rule, each.revision, each.line) for each in findings if each.suppressed is None}
-    for finding in findings:
-        causes = (each.id for each in _ANSWERED_BY.get(finding.rule, ()))
-        cause = next((each for each in causes if (each, finding.revision, finding.line) in places), None)
-        if cause and (finding.rule != FAILS.id or finding.remedy in _FAILS_BY_NULL):
-            answer = f"The remedy of {cause} at this statement is the answer to this finding, too."
-            yield replace(finding, remedy=answer, remedy_is_code=False)
-        else:
-            yield finding
-
-
-def _cured_apart(findings: Sequence[Finding]) -> list[Finding]:
-    """Remove findings about missing timeouts when the remedy for the missing lock_timeout also sets them."""
-    is_cured = any(finding.rule == NO_TIMEOUT.id and finding.suppressed is None for finding in findings)
-    return [finding for finding in findings if not (is_cured and finding.rule == UNLIMITED.id)]
+    return in_order(answers.joined(findings))
 
 
 def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -118,35 +75,6 @@ def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort findings: the worst first, suppressed ones last."""
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
-
-
-def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield one finding for those that are answered together: of a rule in one revision, or in all when the project answers them once."""
-    together: dict[object, list[Finding]] = {}
-    for finding in findings:
-        is_habit = finding.rule in _ONCE or finding.remedy.startswith(OUT_OF_TEMPLATE.partition("{")[0])
-        is_once = is_habit and finding.suppressed is None
-        place = None if is_once else finding.revision
-        # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs
-        # one example only.
-        advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
-        key = (finding.rule, finding.level, place, finding.suppressed, advice)
-        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or is_once
-        together.setdefault(key if folds else id(finding), []).append(finding)
-    for first, *others in together.values():
-        revisions = dict.fromkeys(each.revision for each in others if each.revision)
-        also = tuple(revision for revision in revisions if revision != first.revision)
-        yield replace(first, measured=_measured(first, others, also), also=also) if others else first
-
-
-def _measured(first: Finding, others: Sequence[Finding], also: Sequence[str]) -> str:
-    """Return the measured facts of all findings, or that of the first with the places of the others."""
-    if first.rule in _JOINED:
-        number = f"{len(others) + 1}: " if first.rule in _DRIFT else ""
-        return number + "; ".join(each.measured for each in (first, *others))
-    lines = dict.fromkeys(str(each.line) for each in others if each.line != first.line)
-    place = f"in {few(also)}" if also else f"on line {', '.join(lines)}" if lines else "on this line"
-    return f"{first.measured}; and {len(others)} more {place}"
 
 
 def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:
@@ -305,6 +233,8 @@ def _is_on(rule: str, levels: Levels) -> bool:
 def _at_own_level(finding: Finding, levels: Levels) -> Finding:
     """Return the finding with the project's level. A finding of a rule that is off is suppressed."""
     level = levels.get(finding.rule, finding.level)
+    if finding.suppressed == DECLARED and finding.rule in levels:
+        finding = replace(finding, suppressed=None)
     if level is None:
         return replace(finding, suppressed=finding.suppressed or f"{finding.rule} is off in {SETTING}")
     return replace(finding, level=level)

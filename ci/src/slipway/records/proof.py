@@ -147,6 +147,9 @@ class Queue:
         return f"while it waited for a transaction that had written to {self.behind}, {waited}"
 
 
+_SHORTEST = 0.1  # seconds
+
+
 @dataclass(frozen=True)
 class Growth:
     """How the time of one line grows with its tables: `ms` of wall time at each number of `rows` in `tables`."""
@@ -167,7 +170,9 @@ class Growth:
         measured = ", ".join(f"{ms:.1f} ms on {rows:,} rows" for rows, ms in zip(self.rows, self.ms, strict=True))
         if not self.per_million:
             return f"{measured}: no growth"
-        return f"{measured}: about {self.per_million / 1000:.1f} s per million rows"
+        seconds = self.per_million / 1000
+        about = f"about {seconds:.1f} s" if seconds >= _SHORTEST else f"less than {_SHORTEST} s"
+        return f"{measured}: {about} per million rows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,8 +211,8 @@ class Finding:
     - measured: the evidence.
     - remedy: the safe form, as Python code or in prose.
     - implies: what the finding means for a certificate, even when it is suppressed.
-    - suppressed: the reason that a comment in the revision gives for accepting the finding; None without such a
-      comment.
+    - suppressed: why the finding does not count: a comment in the revision accepts it, it is older, or another finding
+      contains it; otherwise None.
     - also: the other revisions that the finding concerns, when one answer is enough for all of them.
     """
 

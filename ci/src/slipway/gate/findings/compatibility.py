@@ -42,7 +42,9 @@ class _Cause:
 
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
+_SHOWN: Final = 200  # characters of a statement whose origin is named; the rest is columns and values
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
+_REQUIRES: Final = re.compile(r"\bSET NOT NULL\b", re.IGNORECASE)
 _COLUMN_RENAMED: Final = re.compile(
     r'(?P<table>[\w."]+) RENAME (?:COLUMN )?(?P<old>\w+|"[^"]+") TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
 )
@@ -130,8 +132,14 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
     for (rule, _), failures in by_cause.items():
         if explained.get(rule) not in causes:
             first = failures[0]
-            writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
-            measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
+            copies = rule is rules.COPIED_ONCE
+            causing = [each for each in statements if (_WRITES.match(each.sql) is not None) is copies]
+            if rule is rules.NOT_NULL:
+                causing = [each for each in causing if _REQUIRES.search(each.sql)] or causing
+            measured, line = (
+                _measured(first, len(failures) - 1),
+                line_of(_names(first), causing) or _line(first, statements),
+            )
             finding = rule.finding(node, measured, line, _remedy(rule, first, done, change))
             yield (
                 _if_used(finding, first.query.only_if) if first.query.only_if and rule not in _ALWAYS_USED else finding
@@ -225,7 +233,9 @@ def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
-    sql = "" if refused.query.reports else f": {refused.query.sql}"
+    statement = refused.query.sql
+    shown = statement if len(statement) <= _SHOWN else f"{statement[:_SHOWN]}…"
+    sql = "" if refused.query.reports else f": {shown}"
     return f"{refused.message} ({refused.query.origin}{more}{sql})"
 
 

@@ -14,7 +14,7 @@ from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.layers.unmatched import Unmatched
-from slipway.gate.measure.catalog import Line
+from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.measure.columns import Column
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
 from slipway.gate.names import NAME, is_table, line_of, parts, quoted_parts
@@ -24,6 +24,7 @@ from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
 
 _CASCADES = "ON DELETE CASCADE"
+_REFERRING = re.compile(r"FOREIGN KEY \((?P<columns>[^()]+)\)")
 # A statement that can be repeated for a part of the rows: on one table, and without parameters.
 _REPEATABLE = re.compile(
     r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\b(?:FROM|WHERE|RETURNING)\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
@@ -108,15 +109,26 @@ def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
-    """Yield findings on new foreign keys with ON DELETE CASCADE. In a new table there are no rows to lose."""
+    """Yield findings on new foreign keys with ON DELETE CASCADE. In a new table there are no rows to lose, nor by a new column that stays NULL."""
     change = steps.upgraded
     new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
+    is_new = _new_columns(change)
+    filled = any(WRITES_ROWS.match(each.sql) for each in steps.statements)
     before = {line.definition for line in change.removed}  # the same key under another name is not new
     for line in change.added:
         cascades = line.kind == "foreign key" and _CASCADES in line.definition
+        if cascades and not filled and (match := _REFERRING.search(line.definition)):
+            table = line.name.rpartition(".")[0]
+            cascades = not all(f"{table}.{column.strip()}" in is_new for column in match["columns"].split(","))
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
             lines = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
             yield rules.CASCADES.finding(node, f"{line.name}: {line.definition}", next(lines, None))
+
+
+def _new_columns(change: Change) -> set[str]:
+    """Return the columns that a change adds and leaves NULL in existing rows."""
+    added = {line.name for line in change.added if line.kind == "column" and " default " not in line.definition}
+    return added - {line.name for line in change.removed}
 
 
 def check_numbered(node: Node, steps: Steps, columns: Mapping[str, Column], rows: Rows) -> Iterator[Finding]:
@@ -262,7 +274,7 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement], at_end: Colle
     reported = {(each.line, table) for each in statements for table in each.scans}
     for loop in rows.loops:
         if (loop.line, loop.table) not in reported:
-            yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
+            yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line, _in_batches("", loop.table, at_end))
     for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for unmatched in rows.unmatched:

@@ -1,6 +1,6 @@
 """Drift: each difference is reported at the revision that caused it.
 
-Differences of released revisions are one note; so are habitually wider types.
+Differences of released revisions are one note; so are wider types.
 """
 
 import re
@@ -12,11 +12,12 @@ from slipway.gate.history import History, Node
 from slipway.gate.layers.drift import Difference, ModelsResult, table_of
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
-from slipway.gate.measure.meaning import holds
+from slipway.gate.measure.meaning import holds, limits
 from slipway.gate.names import few, is_table, parts, quoted_parts
 from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
 from slipway.records.proof import Finding
+from slipway.records.words import counted
 
 # Releases fail immediately without these. One that only the models have is therefore new, unless the previous release
 # is known to have it.
@@ -37,7 +38,11 @@ _NOT_COMPARED_PARTS = {
     "index": "methods or conditions of indexes",
 }
 _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WITH|WHERE|INVALID)\b.*)", re.DOTALL)
-_HABIT = 3  # number of tables: a difference in so many is one note, whichever revisions caused it
+# A view that the application makes at start is only dropped by revisions. A model can have it as its table.
+_OF_VIEW = re.compile(
+    r'\s*(?:(?P<made>CREATE)|DROP)\b[^;(]*?\bVIEW (?:IF (?:NOT )?EXISTS )?(?P<view>[\w."]+)', re.IGNORECASE
+)
+_HABIT = 3  # number of tables: a wider type in so many is named even if old revisions caused it
 
 
 def check(
@@ -49,11 +54,6 @@ def check(
 ) -> Iterator[Finding]:
     """Yield a finding for each difference that a new revision or a changed model caused, and one for all others together."""
     released, gone, by_hand = [], [], []
-    habits = _habits(models.differences)
-    habitual = {each for several in habits.values() for each in several}
-    if habits:
-        measured = "; ".join(f"{types}: {_places(several)}" for types, several in habits.items())
-        yield rules.WIDER.finding(None, measured)
     origin = _Origin(
         history=history,
         changes={node.id: steps[node.id].upgraded for node in history.nodes},
@@ -61,8 +61,20 @@ def check(
         begun=bool(baseline) or any(node.old for node in history.nodes),
     )
     yield from _unknown(models, origin)
+    of_views = [match for each in steps.values() for sql in each.statements if (match := _OF_VIEW.match(sql.sql))]
+    views = {match["view"] for match in of_views} - {match["view"] for match in of_views if match["made"]}
+    wider = [
+        (types, several)
+        for types, several in _wider(models.differences).items()
+        if len({each.table for each in several}) >= _HABIT
+        or any(not origin.is_old(each, origin.last_touched(each)) for each in several)
+    ]
+    if wider:
+        yield rules.WIDER.finding(None, "; ".join(f"{types}: {_places(several)}" for types, several in wider))
+    noted = {each for _, several in wider for each in several}
     for difference in models.differences:
-        if difference in habitual:
+        is_view = difference.migrations is None and any(is_table(difference.table, view) for view in views)
+        if difference in noted or is_view:
             continue
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
@@ -73,6 +85,10 @@ def check(
                 by_hand.append(_not_compared(difference))
         else:
             node = touched if touched and touched.new else origin.newest
+            if difference.types and limits(*difference.types):
+                ours, theirs = difference.types
+                yield rules.LIMITED.finding(node, f"{difference.line.name} is {ours}, and {theirs} in the models")
+                continue
             rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
             yield rule.finding(node, str(difference), remedy=_remedy(node, difference))
     if released:
@@ -126,8 +142,8 @@ def _when_it_suits(by_hand: Sequence[str]) -> str:
     return template.format(unseen=unseen)
 
 
-def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:
-    """Return the columns, in several tables, to which the migrations give the same wider type, by the words for both types."""
+def _wider(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:
+    """Return the columns to which the migrations give a wider type, by the words for both types."""
     by_types = defaultdict(list)
     for difference in differences:
         if difference.types and holds(*difference.types):
@@ -135,12 +151,13 @@ def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Differen
             other = narrow.partition("(")[0]
             limited = f"{other} with a limit" if other == wide else other
             by_types[f"{wide} in the migrations, {limited} in the models"].append(difference)
-    return {types: each for types, each in by_types.items() if len({item.table for item in each}) >= _HABIT}
+    return by_types
 
 
 def _places(differences: Sequence[Difference]) -> str:
     tables = sorted({difference.table for difference in differences})
-    return f"{len(differences)} columns of {len(tables)} tables ({', '.join(tables)})"
+    columns, of = counted(len(differences), "column"), counted(len(tables), "table")
+    return f"{columns} of {of} ({', '.join(tables)})"
 
 
 @dataclass(frozen=True, kw_only=True)

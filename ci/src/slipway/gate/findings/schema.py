@@ -39,7 +39,8 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         before_history = rules.BEGIN_ON_SCHEMA if failure.code == _NO_TABLE and not baseline else None
-        yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line, before_history)
+        finding = _failed(_of_downgrade(failure), node, failure, node.downgrade_line, before_history)
+        yield replace(finding, suppressed=finding.suppressed or rules.DECLARED) if failure.declared else finding
     elif node.lacks_downgrade:
         yield rules.ROLL_FORWARD.finding(node, "it has no downgrade(), without which alembic's downgrade ends")
     elif node.keeps_on_downgrade:

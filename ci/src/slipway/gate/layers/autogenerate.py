@@ -206,7 +206,7 @@ class Autogenerate:
     def is_autoincrement(self, column: Line) -> bool:
         """Return whether SQLAlchemy lets the database number the rows by this column of a model."""
         model = self._object(self._models, column)
-        return model.table.autoincrement_column is model
+        return getattr(model.table, "_autoincrement_column", None) is model  # 1.4 has no public name for it
 
     def spelled(self, modelled: Line | None) -> str:
         """Return the SQL of an object in the models; empty when it is None."""

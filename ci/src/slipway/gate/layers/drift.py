@@ -323,11 +323,11 @@ class Comparison:
         )
 
     def _ignored_tables(self, version_table: str) -> frozenset[str]:
-        """Return the tables without a model: alembic's own, partitions, and those that env.py hides from autogenerate."""
+        """Return the tables that are not compared: alembic's own, partitions, those that env.py hides from autogenerate, and models of views."""
         ours, theirs = (
             {line.name for line in schema.lines if line.kind in _TABLES} for schema in (self.migrated, self.modelled)
         )
-        apart = {line.name for line in self.migrated.lines if line.kind in ("child", "materialized view")}
+        apart = {line.name for line in self.migrated.lines if line.kind in ("child", "view", "materialized view")}
         return frozenset(
             name
             for name in ours | theirs | apart

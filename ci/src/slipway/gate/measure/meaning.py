@@ -42,6 +42,11 @@ def holds(wide: str, narrow: str) -> bool:
     return wide in (unlimited, *_HOLDERS.get(unlimited, ())) and wide != narrow
 
 
+def limits(narrow: str, wide: str) -> bool:
+    """Return whether only a limit of its first type, such as a length, keeps values of a column from fitting."""
+    return _LIMIT.search(narrow) is not None and holds(wide, narrow)
+
+
 class Meaning:
     """A comparison of expressions in the database of a DBAPI connection in autocommit mode."""
 

@@ -170,6 +170,9 @@ op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
 {_ADD_AND_DROP}
 op.drop_table("tags")""",
 )
+DECLARED: Final = (
+    "declared by the revision"  # why a finding of R06 needs no answer, unless the settings give it a level
+)
 ROLL_FORWARD: Final = Rule(
     id="R06",
     name="no downgrade declared",
@@ -189,7 +192,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("C01", "drift-name", "drift-released", "drift-unknown", "drift-wider"),
+    related=("C01", "drift-limit", "drift-name", "drift-released", "drift-unknown", "drift-wider"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -237,11 +240,32 @@ RELEASED_IN_PART: Final = (
 RELEASED_BY_HAND: Final = (
     "Adapt the schema or the models when it suits you, by hand: autogenerate does not compare {unseen}."
 )
+LIMITED: Final = Rule(
+    id="drift-limit",
+    name="only the migrations limit a column",
+    level=Level.WARNING,
+    message="A value that the model allows is refused or rounded in production: only the migrations limit its column.",
+    implies=NOTHING,
+    advice="Write the limit in the model, such as sa.String(255), or remove it in a revision. Tests on the models' schema do not notice it, nor does autogenerate, if the model has the same type without a limit.",
+    related=("drift", "drift-wider"),
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.String))"""
+    ),
+    bad="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.String(40)))
+# in downgrade():
+op.drop_table("notes")""",
+    good="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.String()))
+# in downgrade():
+op.drop_table("notes")""",
+)
 WIDER: Final = Rule(
     id="drift-wider",
     name="migrations use wider types than the models",
     level=Level.NOTE,
-    message="The migrations give columns of several tables a wider type than the models do.",
+    message="The migrations give columns a wider type than the models do.",
     implies=NOTHING,
     advice="Name the wider type in the models, such as sa.BigInteger() for bigint: what they write fits, but tests on their schema refuse values that production accepts.",
     related=("drift",),
