@@ -169,12 +169,15 @@ def _with_parts(finding: Finding, parts: Sequence[tuple[Finding, _Answer]]) -> F
         return finding
     folded = [_folded(group) for group in _groups([part for part, _ in parts])]
     of_project = any(answer.where is _Where.PROJECT for _, answer in parts)
-    message, measured = finding.message, finding.measured
+    message = finding.message if of_project else " ".join(dict.fromkeys(each.message for each in (finding, *folded)))
+    facts = {finding.rule: finding.measured}
     for part in folded:
         rule = rule_named(part.rule)
-        measured += f". {part.rule}{f' ({rule.name})' if of_project and rule else ''}: {part.measured}"
-    if not of_project:
-        message = " ".join(dict.fromkeys((message, *(part.message for part in folded))))
+        name = f"{part.rule} ({rule.name})" if of_project and rule else part.rule
+        facts[name] = "; ".join(filter(None, (facts.get(name), part.measured)))
+    # Reports cut a long statement, so it comes last.
+    measured = ". ".join(f"{name}: {fact}" for name, fact in sorted(facts.items(), key=lambda each: len(each[1])))
+    measured = measured.removeprefix(f"{finding.rule}: ")
     also = dict.fromkeys(filter(None, (answer.also(part) for part, answer in parts)))
     remedy = finding.remedy
     for each in also:

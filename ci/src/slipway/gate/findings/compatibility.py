@@ -42,7 +42,6 @@ class _Cause:
 
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
-_SHOWN: Final = 200  # characters of a statement whose origin is named; the rest is columns and values
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 _REQUIRES: Final = re.compile(r"\bSET NOT NULL\b", re.IGNORECASE)
 _COLUMN_RENAMED: Final = re.compile(
@@ -233,9 +232,7 @@ def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
-    statement = refused.query.sql
-    shown = statement if len(statement) <= _SHOWN else f"{statement[:_SHOWN]}…"
-    sql = "" if refused.query.reports else f": {shown}"
+    sql = "" if refused.query.reports else f": {refused.query.sql}"
     return f"{refused.message} ({refused.query.origin}{more}{sql})"
 
 
