@@ -1,4 +1,4 @@
-"""What one answer corrects is one finding, in the words and at the level of all; the others stay in the proof, suppressed."""
+"""Findings with one answer are one, in the words and at the level of all; the others stay in the proof, suppressed."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -48,7 +48,7 @@ def test_a_consequence_is_part_of_the_finding_whose_remedy_answers_it(head, part
     ]
 
 
-def test_it_has_the_worst_level_and_stands_alone_beside_an_allowed_one():
+def test_it_has_the_worst_level_and_is_apart_from_an_allowed_one():
     drop, loss = found("C02", 5), replace(found("D03", 5), level=Level.ERROR)
     (both,) = shown([loss, replace(drop, level=Level.WARNING)])
     assert both.level is Level.ERROR

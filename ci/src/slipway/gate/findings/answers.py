@@ -36,7 +36,7 @@ class _Where(Enum):
         return finding.revision if self is _Where.REVISION else "project"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Answer:
     """The rules whose remedy also answers a finding of another rule in the same place."""
 
@@ -58,34 +58,39 @@ def _itself(finding: Finding) -> str:
 _BUILT: Final = (locks.UNIQUE, locks.PRIMARY_KEY, locks.INDEX, locks.PARTITIONED_INDEX)
 _CHECKED: Final = (locks.FOREIGN_KEY, locks.CHECK, locks.EXCLUSION)
 _ANSWERS: Final = (
-    _Answer(rows.FAILS, (locks.NOT_NULL, compatibility.NEW_NOT_NULL), _Where.LINE, when=_by_null),
-    _Answer(rows.FAILS, (*_BUILT, *_CHECKED), _Where.LINE, _itself),
-    _Answer(compatibility.NOT_NULL, (locks.NOT_NULL,), _Where.LINE),
+    _Answer(rule=rows.FAILS, by=(locks.NOT_NULL, compatibility.NEW_NOT_NULL), where=_Where.LINE, when=_by_null),
+    _Answer(rule=rows.FAILS, by=(*_BUILT, *_CHECKED), where=_Where.LINE, also=_itself),
+    _Answer(rule=compatibility.NOT_NULL, by=(locks.NOT_NULL,), where=_Where.LINE),
     *(
-        _Answer(rule, (locks.TYPE,), _Where.LINE)
+        _Answer(rule=rule, by=(locks.TYPE,), where=_Where.LINE)
         for rule in (compatibility.TYPE, compatibility.READ_OTHERWISE, compatibility.STALE, rows.LOSSY)
     ),
     _Answer(
-        rows.WHOLE_TABLE,
-        (locks.EARLIER_LOCK,),
-        _Where.LINE,
-        lambda _: "There, write a part of the rows at a time (D04).",
+        rule=rows.WHOLE_TABLE,
+        by=(locks.EARLIER_LOCK,),
+        where=_Where.LINE,
+        also=lambda _: "There, write a part of the rows at a time (D04).",
     ),
     _Answer(
-        rows.DROPS,
-        (compatibility.TABLE_DROPPED, compatibility.COLUMN_DROPPED),
-        _Where.REVISION,
-        lambda _: "Have a backup at hand then.",
+        rule=rows.DROPS,
+        by=(compatibility.TABLE_DROPPED, compatibility.COLUMN_DROPPED),
+        where=_Where.REVISION,
+        also=lambda _: "Have a backup at hand then.",
     ),
-    _Answer(schema.DIFFERS, (schema.TRACE,), _Where.REVISION),
+    _Answer(rule=schema.DIFFERS, by=(schema.TRACE,), where=_Where.REVISION),
     _Answer(
-        waiting.DROPPED_INDEX,
-        (locks.INDEX,),
-        _Where.REVISION,
-        lambda _: "drop indexes in such a block as well, with postgresql_concurrently=True",
+        rule=waiting.DROPPED_INDEX,
+        by=(locks.INDEX,),
+        where=_Where.REVISION,
+        also=lambda _: "drop indexes in such a block as well, with postgresql_concurrently=True",
     ),
-    *(_Answer(rule, (waiting.NO_TIMEOUT,), _Where.PROJECT) for rule in waiting.ONCE if rule is not waiting.SEVERAL),
+    *(
+        _Answer(rule=rule, by=(waiting.NO_TIMEOUT,), where=_Where.PROJECT)
+        for rule in waiting.ONCE
+        if rule is not waiting.SEVERAL
+    ),
 )
+_LONG: Final = 200  # characters of a fact
 _LEVELS: Final = tuple(Level)  # the worst first
 
 
@@ -176,7 +181,9 @@ def _with_parts(finding: Finding, parts: Sequence[tuple[Finding, _Answer]]) -> F
         name = f"{part.rule} ({rule.name})" if of_project and rule else part.rule
         facts[name] = "; ".join(filter(None, (facts.get(name), part.measured)))
     # Reports cut a long statement, so it comes last.
-    measured = ". ".join(f"{name}: {fact}" for name, fact in sorted(facts.items(), key=lambda each: len(each[1])))
+    measured = ". ".join(
+        f"{name}: {fact}" for name, fact in sorted(facts.items(), key=lambda each: len(each[1]) > _LONG)
+    )
     measured = measured.removeprefix(f"{finding.rule}: ")
     also = dict.fromkeys(filter(None, (answer.also(part) for part, answer in parts)))
     remedy = finding.remedy
