@@ -91,8 +91,7 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     notes = [line for line in lines if line.startswith("NOTE")]
     assert "slipway migrates before the release, and leaves out alembic upgrade head" in notes[0]
     assert "left out of the start command: flask translate;" in notes[1]
-    assert notes[2].endswith("name DB_HOST in variables or secrets of each environment")
-    assert notes[3].startswith("NOTE name health-path in [tool.slipway]")
+    assert notes[2].startswith("NOTE name health-path in [tool.slipway]")
 
 
 @pytest.mark.parametrize(

@@ -218,12 +218,26 @@ def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
     assert "/owner" not in json.dumps(own.template["Resources"]["EcsAccessRole"])
 
 
-def test_every_variable_that_takes_the_whole_url_gets_the_made_database_unless_the_settings_have_a_value():
-    templates = {"WRITER_DB__URI": "{url}", "DB_HOST": "{host}", "TEST_DB_URL": "{url}"}
+def test_every_variable_that_takes_the_url_or_parts_of_it_gets_the_made_database_unless_the_settings_have_a_value():
+    templates = {
+        "WRITER_DB__URI": "{url}",
+        "DB_HOST": "{host}",
+        "LOGIN": "{user}:{password}",
+        "TEST_DB_URL": "{url}",
+        "X": "{x}",
+    }
     wanted = replace(WANTED, migrations=replace(WANTED.migrations, variables=templates))
     url = wanted.environment("staging").secrets["DATABASE_URL"]
-    assert wanted.environment("staging").secrets == {**WANTED.environment("staging").secrets, "WRITER_DB__URI": url}
-    assert set(wanted.database_secrets("staging", owner=True).values()) == {f"{url}/owner"}
+    made = {"WRITER_DB__URI": url, "DB_HOST": f"{url}/parts:DB_HOST::", "LOGIN": f"{url}/parts:LOGIN::"}
+    assert wanted.environment("staging").secrets == {**WANTED.environment("staging").secrets, **made}
+    assert wanted.database_secrets("staging", owner=True)["LOGIN"] == f"{url}/owner/parts:LOGIN::"
+    resources = stacks(wanted, "staging")[2].template["Resources"]
+    parts, _ = resources["OwnerParts"]["Properties"]["SecretString"]["Fn::Sub"]
+    assert json.loads(parts) == {
+        "DB_HOST": "${Host}",
+        "LOGIN": "notes_owner:{{resolve:secretsmanager:${OwnerUser}:SecretString:password}}",
+    }
+    assert "/parts-??????" in json.dumps(resources["EcsAccessRole"])
     env = replace(wanted.environments["staging"], variables={"WRITER_DB__URI": "postgresql://elsewhere/notes"})
     own = replace(wanted, environments={**wanted.environments, "staging": env})
     assert "WRITER_DB__URI" not in own.environment("staging").secrets

@@ -128,7 +128,8 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         yield f"slipway migrates before the release; once it deploys, this need not migrate any more: {listed}"
     if others := [each for each in left_out if each not in migrating]:
         yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
-    yield from _of_deployment(survey)
+    if user := survey.fact(Subject.USER):
+        yield f"{user.place} begins an image that runs as root, which slipway refuses to release: add a USER below it"
     if not survey.fact(Subject.COMMAND):
         yield (
             "found no ASGI or WSGI application: the gate needs none; for images, releases and rehearsals "
@@ -146,18 +147,6 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
     needed, step = requirement()
     if step and any(needed in file.added for file in files):
         yield f"the workflow installs {needed}, because this slipway comes from a folder of this machine: {step}"
-
-
-def _of_deployment(survey: Survey) -> Iterator[str]:
-    """Yield what only a deployed service lacks."""
-    variables = (fact.value.partition("=") for fact in survey.facts_about(Subject.VARIABLE))
-    if parts := [name for name, _, value in variables if value != "{url}" and re.search(r"\{\w+\}", value)]:
-        yield (
-            f"a managed database gives a deployed service its whole URL, and no part of it or URL for another driver: "
-            f"name {', '.join(parts)} in variables or secrets of each environment"
-        )
-    if user := survey.fact(Subject.USER):
-        yield f"{user.place} begins an image that runs as root, which slipway refuses to release: add a USER below it"
 
 
 def written(folder: Path, adoption: Adoption) -> Adoption:

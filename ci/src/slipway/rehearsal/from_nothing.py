@@ -117,7 +117,8 @@ def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
         env = settings.environments[name]
         assert isinstance(env, ExpressEnvironment)
         service = settings.service_name(name)
-        secrets = {key: arn for key, arn in env.secrets.items() if key not in settings.migrations.url_variables}
+        of_database = {*settings.migrations.url_variables, *settings.migrations.part_variables}
+        secrets = {key: arn for key, arn in env.secrets.items() if key not in of_database}
         values |= dict.fromkeys(secrets.values(), STAND_IN)
         environments[name] = replace(
             env,

@@ -128,6 +128,18 @@ class Migrations(Constrained):
         whole = (name for name, template in self.variables.items() if template == "{url}")
         return (self.database_variable, *(name for name in whole if "TEST" not in name.upper()))
 
+    @property
+    def part_variables(self) -> dict[str, str]:
+        """The templates of the variables with parts of the database's URL, or with a URL for another driver, except those for tests."""
+        parts = parts_of("").keys()
+        return {
+            name: template
+            for name, template in self.variables.items()
+            if name not in self.url_variables
+            and filled(template, dict.fromkeys(parts, "")) != template
+            and "TEST" not in name.upper()
+        }
+
     def database_variables(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL.
 
@@ -402,7 +414,7 @@ class Settings(Constrained):
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
-        """Return the secret with the URL of a managed database, by the variables that need this URL.
+        """Return the secrets with the URL of a managed database and with its parts, by the variables that need these.
 
         Leave out variables for which the settings have a value. Migrations connect as the `owner` of the tables, the
         service as another role.
@@ -412,7 +424,9 @@ class Settings(Constrained):
             return {}
         secret = self.database_secret(name, owner=owner)
         arn = f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"
-        return {each: arn for each in self.migrations.url_variables if each not in {**env.secrets, **env.variables}}
+        found = dict.fromkeys(self.migrations.url_variables, arn)
+        found |= {each: f"{arn}/parts:{each}::" for each in self.migrations.part_variables}
+        return {each: secret for each, secret in found.items() if each not in {**env.secrets, **env.variables}}
 
     def database_secret(self, name: str, *, owner: bool) -> str:
         """Return the name of the secret with the URL of a managed database."""

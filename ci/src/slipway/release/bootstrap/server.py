@@ -5,10 +5,12 @@ only when it changes the resource with the reference. Running tasks read their s
 changes below them.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from slipway.database_url import filled
 from slipway.release.cloudformation import (
     Part,
     Resource,
@@ -28,7 +30,7 @@ from slipway.release.placement import (
     imported,
     stack_name,
 )
-from slipway.settings import Environment, ManagedDatabase
+from slipway.settings import Environment, ManagedDatabase, Migrations
 
 MAIN_USER = "slipway"
 # Names in a service's template.
@@ -114,8 +116,11 @@ def server_name(environment: str) -> str:
     return stack_name(environment).lower().strip("-")[:63]
 
 
-def service_secrets(service: str, environment: str, names: Mapping[str, str], driver: str) -> Part:
-    """Return the passwords of a service's two database roles, and URLs with them. `names` has the secrets' names by role."""
+def service_secrets(service: str, environment: str, names: Mapping[str, str], migrations: Migrations) -> Part:
+    """Return the passwords of a service's two database roles, and URLs with them. `names` has the secrets' names by role.
+
+    A further secret has the values of the service's variables with parts of the URL, as JSON.
+    """
     database = database_name(service)
     resources: dict[str, Any] = {}
     place = {"Host": imported(environment, DATABASE_HOST), "Port": imported(environment, DATABASE_PORT)}
@@ -124,12 +129,18 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str], dr
         ("Owner", owner_name(service), "the role that owns the tables; only migrations use it"),
     ):
         password = _password_in(f"{whose}User")
-        url = f"{driver}://{user}:{password}@${{Host}}:${{Port}}/{database}"
-        composed = {"Fn::Sub": [url, place]}
+        parts = {"user": user, "password": password, "host": "${Host}", "port": "${Port}", "database": database}
+        parts["url"] = filled(f"{migrations.driver}://{{user}}:{{password}}@{{host}}:{{port}}/{{database}}", parts)
+        composed = {"Fn::Sub": [parts["url"], place]}
         resources[f"{whose}User"] = _generated(f"{names[whose]}/user", user, why)
         resources[f"{whose}Url"] = _secret(
             names[whose], f"the URL of the database, for {user}", {"SecretString": composed}
         )
+        values = {name: filled(template, parts) for name, template in migrations.part_variables.items()}
+        if values:
+            composed = {"Fn::Sub": [json.dumps(values), place]}
+            what = f"{', '.join(values)} of the service, for {user}"
+            resources[f"{whose}Parts"] = _secret(f"{names[whose]}/parts", what, {"SecretString": composed})
     return Part(resources)
 
 

@@ -171,7 +171,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
             "Application": settings.database_secret(environment, owner=False),
             "Owner": settings.database_secret(environment, owner=True),
         }
-        parts.append(service_secrets(settings.name, environment, names, settings.migrations.driver))
+        parts.append(service_secrets(settings.name, environment, names, settings.migrations))
         parts.append(_access(scope, repository, [main_secret(environment), *names.values()]))
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
