@@ -371,6 +371,19 @@ def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, gue
     assert (fact.value, fact.guessed) == (path, guessed)
 
 
+def test_a_health_path_of_a_module_that_the_application_does_not_import_is_a_guess_and_the_last_choice():
+    files = {
+        "Dockerfile": "FROM python:3\nCMD uvicorn app.main:app\n",
+        "app/main.py": "def create():\n    from app import routes\n",
+        "app/routes.py": "@app.get('/status')\ndef status(): ...\n",
+        "worker/main.py": "@app.get('/healthz')\ndef healthz(): ...\n",
+    }
+    paths = {fact.value: fact.guessed for fact in surveyed(ALEMBIC | files).facts_about(Subject.HEALTH_PATH)}
+    assert [*paths.items()] == [("/status", ""), ("/healthz", "app.main:app does not import this module")]
+    found = surveyed(ALEMBIC | files | {"app/main.py": "for each in iter_modules(): ...\n"}).fact(Subject.HEALTH_PATH)
+    assert (found.value, found.guessed) == ("/healthz", "")
+
+
 def test_values_of_secrets_are_not_read_from_an_example():
     example = "API_TOKEN=t0ken\nBROKER=amqp://me:pa/ss@host\nDEBUG=1\nSALT=abc\n"
     values = surveyed(ALEMBIC | ANY_NAME | {".env.example": example}).values(Subject.VARIABLE)
@@ -379,6 +392,12 @@ def test_values_of_secrets_are_not_read_from_an_example():
     assert surveyed(ALEMBIC | ANY_NAME | {".env.example": hook}).values(Subject.VARIABLE) == (
         f"AUTH_URL={SECRET}",
         "S3_SECRET_KEY=111",
+    )
+    placeholders = 'KEYS=\'["a", "b"]\' # two\nPHONE=+91...\nID=<the id>\nPOSTGRES=\'{"user": "me", "port": 5432}\'\nA_TOKEN=<it>\n'
+    assert surveyed(ALEMBIC | ANY_NAME | {".env.example": placeholders}).values(Subject.VARIABLE) == (
+        f'KEYS=["{SECRET}", "{SECRET}"]',
+        'POSTGRES={"user": "{user}", "port": 5432}',
+        f"A_TOKEN={SECRET}",
     )
     assert len(base64.urlsafe_b64decode(SECRET)) == 32  # what Fernet requires of a key
 
@@ -606,6 +625,9 @@ def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(firs
     fact = surveyed(ALEMBIC | files).fact(Subject.BASELINE)
     assert (fact and fact.place) == place
     assert fact is None or (fact.value, bool(fact.guessed)) == ("migrations/baseline.sql", True)
+    named = {"pyproject.toml": "[tool.slipway.migrations]\nbaseline = 'b.sql'\n"}
+    fact = surveyed(ALEMBIC | files | named).fact(Subject.BASELINE)
+    assert (fact.value, fact.place, fact.guessed) == ("b.sql", "pyproject.toml", "")
 
 
 def test_extras_and_groups_are_those_that_the_settings_name_and_a_compiled_lock_gets_the_missing_ones():

@@ -44,7 +44,7 @@ def test_roles_are_created_in_every_database_and_left_in_none(prove_history, ser
     proof = prove_history(CREATES)
     assert [(each.rule, each.revision) for each in proof.findings if each.fails] == [("R02", "three")]
     assert proof.coverage.revisions == 4
-    assert proof.coverage.gaps[0] == "models were not compared: env.py gives no target_metadata"
+    assert proof.coverage.gaps[0].startswith("models were not compared: env.py gives no target_metadata")
     assert roles(server) == before
 
 

@@ -363,6 +363,12 @@ def test_check_reports_the_keys_that_another_file_contradicts(folder):
     assert f"DRIFT command: {drift}" in result.text
     assert "DRIFT migrations.postgres: the settings have 17, compose.yml line 1 has 18" in result.text
     assert "DRIFT migrations.variables.MOTTO: the settings have nothing" in result.text
+    assert "DATABASE_URL" not in result.text
+    (folder / "app/config.py").write_text("import os\nos.environ['DB_URL']\n")
+    assert "has DB_URL" in of_adoption(adoption.check(folder)).text
+    with (folder / "pyproject.toml").open("a") as settings:  # below the variables
+        settings.write('DB_URL = "{url}"\n')
+    assert "DB_URL" not in of_adoption(adoption.check(folder)).text
 
 
 def test_a_service_without_an_application_gets_settings_of_migrations_only(tmp_path):

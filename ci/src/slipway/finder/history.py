@@ -24,7 +24,11 @@ _CHANGES: Final = re.compile(
 
 
 def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
-    """Yield a file for the baseline, when the first revision that does anything changes a table that no revision created."""
+    """Yield the baseline in the settings, or a file for one, when the first revision that does anything changes a table that no revision created."""
+    own = tree.settings_file()
+    if named := tree.table(own, "tool", "slipway", "migrations").get("baseline"):
+        yield Fact(subject=Subject.BASELINE, value=str(named), place=own)
+        return
     revisions = dict(_revisions(tree, scripts))
     following = [id_ for id_, revision in revisions.items() if not revision.down]
     while len(following) == 1:

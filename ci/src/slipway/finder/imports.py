@@ -6,12 +6,14 @@ They are read, not imported.
 import ast
 import functools
 import posixpath
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from slipway.finder.alembic import alembic
-from slipway.finder.tree import Tree, module_of, parsed
+from slipway.finder.tree import Tree, module_of, parsed, text_in
 from slipway.records.survey import Subject
 
 
@@ -42,6 +44,34 @@ def loaded(tree: Tree) -> Loaded:
             waiting += above
             packages |= set() if above else {parts[0]}
     return Loaded(tuple(seen), frozenset(packages - sys.stdlib_module_names))
+
+
+_FINDS_MODULES: Final = re.compile(r"iter_modules|walk_packages|find_modules|import_module\(|import_string\(|\.scan\(")
+
+
+def reached(tree: Tree, module: str) -> frozenset[str] | None:
+    """Return the files of the service's modules that a module may import, also in functions and by dotted texts.
+
+    Return None when one of them searches for modules.
+    """
+    waiting, seen = [module], dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not (file := tree.modules.get(name)):
+            continue
+        seen[name] = file
+        if _FINDS_MODULES.search(tree.read(file)):
+            return None
+        for node in ast.walk(parsed(tree.read(file))):
+            named = [text_in(node) or ""]
+            if isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                origin = origin_of(node, name, is_package=file.endswith("__init__.py"))
+                named = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+            for path in (each.split(":")[0].split(".") for each in named if each):
+                waiting += [".".join(path[:length]) for length in range(1, len(path) + 1)]
+    return frozenset(seen.values())
 
 
 def origin_of(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:

@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
@@ -13,6 +14,7 @@ from slipway.finder.database import database, old_sqlalchemy, other_database
 from slipway.finder.dockerfile import instructions, own_image, system_packages
 from slipway.finder.health import health_path
 from slipway.finder.history import beginning
+from slipway.finder.imports import reached
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.settings_files import missing_settings
@@ -48,7 +50,8 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from interpreter(tree)
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
-    yield from _start(tree)
+    started = [*_start(tree)]
+    yield from started
     for place, line in migrations_today(tree):
         yield Fact(subject=Subject.MIGRATES, value=without_password(line), place=place)
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
@@ -57,7 +60,7 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from system_packages(tree)
     if any(re.fullmatch(r"src/(?:[^/]+/)?[^/]+", name) for name in tree.sources):
         yield Fact(subject=Subject.SOURCES, value="src", place="the folder src")
-    yield from health_path(tree)
+    yield from _health_paths(tree, started)
     of_database = [*database(tree)]
     yield from of_database
     drivers = (fact.value for fact in of_database if fact.subject is Subject.DRIVER)
@@ -101,6 +104,20 @@ def _start(tree: Tree) -> Iterator[Fact]:
             yield Fact(subject=Subject.LEFT_OUT, value=without_password(other), place=at)
         if not any(fact.subject is Subject.SERVER for fact in commanded):
             yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
+
+
+def _health_paths(tree: Tree, started: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield the health paths. Those in modules that the application does not import come last, as guesses."""
+    application = next((fact for fact in started if fact.subject is Subject.APPLICATION and not fact.guessed), None)
+    files = reached(tree, application.value.partition(":")[0]) if application else None
+    elsewhere = []
+    for fact in health_path(tree):
+        file = fact.place.rpartition(" line ")[0]
+        if application and files and file in tree.sources and file not in files:
+            elsewhere.append(replace(fact, guessed=f"{application.value} does not import this module"))
+        else:
+            yield fact
+    yield from elsewhere
 
 
 def _unknown_start(tree: Tree) -> str:

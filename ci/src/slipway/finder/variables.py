@@ -1,6 +1,7 @@
 """The variables that the service reads, with stand-ins. Values of secrets and .env files are never read."""
 
 import ast
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ _ABOUT_A_SECRET: Final = re.compile(
 _LOOKS_SECRET: Final = re.compile(
     rf"(?!/)[A-Za-z0-9+/=_-]{{24,}}|[a-z][a-z0-9+]*(?:{LOGIN}.*|://[^/\s]+/\S*?[A-Za-z0-9]{{20}}.*)"
 )
+_PLACEHOLDER: Final = re.compile(r"^<[^<>]*>$|^[^/]*(?:\.\.\.|…)$")  # a text that asks for a value
 _FLAG: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _STAND_INS: Final = {
     "int": "1", "float": "1", "bool": "false", "PositiveInt": "1", "EmailStr": "someone@example.com", "HttpUrl": "http://localhost",
@@ -133,13 +135,19 @@ def is_of_another_store(name: str) -> bool:
 
 
 def examples(tree: Tree) -> Iterator[Variable]:
-    """Yield the variables in the nearest example file, of several in one folder in that with the shortest name."""
+    """Yield the variables in the nearest example file, of several in one folder in that with the shortest name.
+
+    Leave out those whose value is a placeholder.
+    """
     files = (name for name in tree.matching(_EXAMPLES) if re.search(r"[A-Z]\w*\s*=", tree.read(name)))
     name = min(files, key=lambda name: (name.startswith("../"), name.count("/"), len(name)), default="")
     for place, line in tree.lines(name):
         if match := _LINE.fullmatch(line):
             value = SHELL_DEFAULT.sub(r"\1", f" {match[2]}".partition(" #")[0]).strip().strip("'\"")
-            yield Variable(match[1], value, place)
+            if not _PLACEHOLDER.search(value):
+                yield Variable(match[1], value, place)
+            elif _is_secret(match[1]):
+                yield Variable(match[1], "", place)
 
 
 def variables(tree: Tree, driver: str) -> Iterator[Fact]:
@@ -210,7 +218,7 @@ def _value(name: str, listed: Variable | None, needed: Variable | None, driver: 
     The value is the example's unless that looks secret, or a stand-in of the right type.
     """
     example, default = listed.value if listed else "", needed.value if needed else ""
-    if word := word_for(name, example or default, driver):
+    if word := _like_json(name, example, driver) or word_for(name, example or default, driver):
         return word, "it may hold the address" if name in {"DB", "DATABASE"} and not example else ""
     secret = _LOOKS_SECRET.fullmatch(example or default) or (_is_secret(name) and not _FLAG.fullmatch(example))
     of_type = default in {STAND_IN, *_STAND_INS.values()}
@@ -223,6 +231,23 @@ def _value(name: str, listed: Variable | None, needed: Variable | None, driver: 
     if secret and (default == STAND_IN or not of_type):
         return _LONG_STAND_IN, "a stand-in"
     return default or STAND_IN, "a stand-in"
+
+
+def _like_json(name: str, example: str, driver: str) -> str:
+    """Return a JSON list or object like that of an example, with placeholders and stand-ins for its texts; empty for another value."""
+    try:
+        document = json.loads(example) if example[:1] in {"[", "{"} and "{{" not in example else None
+    except ValueError:
+        return ""
+
+    def replaced(value: object, key: str) -> object:
+        if isinstance(value, dict):
+            return {each: replaced(inner, f"{key}_{each}".upper()) for each, inner in value.items()}
+        if isinstance(value, list):
+            return [replaced(inner, key) for inner in value]
+        return _value(key, Variable(key, value, ""), None, driver)[0] if isinstance(value, str) else value
+
+    return json.dumps(replaced(document, name)) if document else ""
 
 
 def _is_secret(name: str) -> bool:

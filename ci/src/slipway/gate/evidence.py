@@ -46,6 +46,7 @@ from slipway.records.proof import Layer
 
 T = TypeVar("T")
 
+_IF_MODELS = "if the service has models, import their modules in env.py, and set target_metadata to their metadata"
 # these layers start from traced statements
 _NEED_TRACE = frozenset({Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY})
 
@@ -351,9 +352,9 @@ def _compare(baseline: Baseline, end: StairwayResult) -> ModelsResult:
     models = metadata_of(end.options)
     if not any(metadata.tables for metadata in models):
         filled = with_tables(baseline.environment.is_own)
-        instead = f"; set it to {filled}, which has tables" if filled else ""
+        step = f"set it to {filled}, which has tables" if filled else _IF_MODELS
         given = "a target_metadata without tables" if models else "no target_metadata"
-        return ModelsResult(gap=f"env.py gives {given}{instead}")
+        return ModelsResult(gap=f"env.py gives {given}; {step}")
     try:
         return drift.compare_with_models(
             baseline.server, end.migrated, end.options, end.version_table, baseline.extensions

@@ -337,7 +337,9 @@ def _drift(found: Settings, survey: Survey) -> Iterator[Drift]:
         yield Drift(key="command", has=shlex.join(found.command), found=shlex.join(command), place=started.place)
     for key, (value, subject) in has.items():
         fact = survey.fact(subject)
-        if fact and not fact.guessed and fact.value != value:
+        # another variable may have the address, too
+        is_set = subject is Subject.DATABASE_VARIABLE and fact and fact.value in found.migrations.variables
+        if fact and not fact.guessed and fact.value != value and not is_set:
             yield Drift(key=key, has=value, found=fact.value, place=fact.place)
     yield from (_missing(fact) for fact in survey.facts_about(Subject.VARIABLE) if is_unset(fact, found.migrations))
 
