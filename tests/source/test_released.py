@@ -95,12 +95,15 @@ def test_a_revision_that_is_gone_is_not_edited(service):
     assert released(service, "v1").edited == ()
 
 
-def test_a_revision_that_this_python_cannot_read_is_compared_by_its_text(git, service):
+@pytest.mark.parametrize(
+    "text", ["down_revision = ???\n", "down_revision = 'a" + "' + 'b" * 1000 + "'\n"], ids=["new", "long"]
+)
+def test_a_revision_that_this_python_cannot_read_is_compared_by_its_text(git, service, text):
     add(git, service, "two")
-    (service / TWO).write_text("down_revision = ???\n")
+    (service / TWO).write_text(text)
     save(git)
     assert released(service, "HEAD").edited == ()
-    (service / TWO).write_text("down_revision = ??\n")
+    (service / TWO).write_text(f"{text}# edited\n")
     assert released(service, "HEAD").edited == (TWO,)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.structure import MismatchError, read, write
+from slipway.untrusted import json_object, one_line
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -84,11 +85,9 @@ def normalised_sbom(text: str) -> bytes:
 
     Raise RefusedError when the text is not a CycloneDX document.
     """
-    try:
-        document: dict[str, Any] = json.loads(text)
-        assert document["bomFormat"] == "CycloneDX"
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise RefusedError("uv wrote no CycloneDX document", f"the image has no bill of materials ({error})") from error
+    document = dict(json_object(text))
+    if document.get("bomFormat") != "CycloneDX":
+        raise RefusedError("uv wrote no CycloneDX document", f"the image has no bill of materials ({one_line(text)})")
     document.pop("serialNumber", None)
     document.get("metadata", {}).pop("timestamp", None)
     return canonical(document)

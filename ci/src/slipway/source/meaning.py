@@ -11,7 +11,7 @@ def meaning(source: bytes) -> str | bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.dump(_WithoutWords().visit(ast.parse(source)))
-    except (SyntaxError, ValueError):  # the code uses syntax of a newer Python
+    except (SyntaxError, ValueError, RecursionError):  # syntax of a newer Python, or hundreds of texts joined by +
         return source
 
 
