@@ -175,12 +175,26 @@ def test_the_remedy_removes_the_finding(prove_history):
     assert prove_history({"zero": (None, TABLE, DROP), "one": ("zero", create, undo)}).findings == ()
 
 
-def test_an_upgrade_that_ends_elsewhere_the_second_time_is_an_error(prove_history):
-    unsteady = """
+@pytest.mark.parametrize(
+    "unsteady",
+    [
+        """
         count = op.get_bind().scalar(sa.text("SELECT count(*) FROM a"))
         op.execute(f"CREATE TABLE b{count} ()")
         op.execute("INSERT INTO a VALUES (1)")
-    """
+        """,
+        """
+        op.execute("DO 'BEGIN EXECUTE format(''CREATE TABLE b%s ()'', (SELECT count(*) FROM a)); END'")
+        op.execute("INSERT INTO a VALUES (1)")
+        """,
+        """
+        upgrade.runs = getattr(upgrade, "runs", -1) + 1
+        op.execute(f"CREATE TABLE b{upgrade.runs % 2} ()")
+        """,
+    ],
+    ids=["by a row that it reads", "by a row that the server reads", "by its own variable"],
+)
+def test_an_upgrade_that_ends_elsewhere_the_second_time_is_an_error(prove_history, unsteady):
     undo = "op.execute('DROP TABLE IF EXISTS b0')\nop.execute('DROP TABLE IF EXISTS b1')"
     proof = prove_history({"zero": (None, TABLE, DROP), "one": ("zero", unsteady, undo)})
     (finding,) = proof.findings

@@ -9,11 +9,11 @@ import re
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from subprocess import CalledProcessError
 from typing import Any
 
@@ -53,6 +53,9 @@ _CATCH_UP = "catch up"
 _READS = re.compile(
     r"\s*(SELECT|SHOW|SET|BEGIN|START|COMMIT|ROLLBACK|PREPARE|EXECUTE|DEALLOCATE|DISCARD)\b", re.IGNORECASE
 )
+_WRITES_ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b[^;]*;?\s*", re.IGNORECASE)
+# Statements whose effect on the catalog depends on the catalog only, and not on rows, settings or time.
+_REPEATABLE = re.compile(r"\s*(ALTER\s+(?!DEFAULT\b)|CREATE\s+(?!EVENT\b)|COMMENT\s|DROP\s)[^;]*;?\s*", re.IGNORECASE)
 _INSUFFICIENT_PRIVILEGE, _LOCK_NOT_AVAILABLE = "42501", "55P03"
 _REPEATING_SECONDS = 60.0  # limit for all runs of one revision in a layer
 
@@ -166,6 +169,10 @@ class _NotAsLeftError(Exception):
     """The error for a failed step whose changes no transaction rolled back."""
 
 
+class _UnequalError(Exception):
+    """The error for a downgrade that does not lead back, and for a second upgrade by other statements."""
+
+
 class _After(Enum):
     """The action that follows a run of env.py."""
 
@@ -190,6 +197,8 @@ class Stairway:
         self._current: tuple[Node, str] | None = None
         self._own_session: Any = None  # alembic's session
         self._has_others = False
+        self._executed: list[str] = []  # the statements of the running step, except those that only write rows
+        self._deduces = True  # whether the first upgrade's catalog is deduced where it can be
         self._database: URL
         self._holders = ""  # the locks of other sessions at the time when a wait for one of them ended
         self._catalog: Catalog | None = None
@@ -246,7 +255,7 @@ class Stairway:
         self._expected, self._database = None, database
         with (
             every_connection_led_to(database),
-            watching(before=self._note_others),
+            watching(before=self._note_statement),
             listening(handle_error=self._note_holders),
         ):
             while (after := self._run()) is _After.RESUME:
@@ -277,10 +286,12 @@ class Stairway:
     def _begin(self) -> None:
         self._current = self._catalog = self._own_session = None
 
-    def _note_others(self, execution: Execution) -> None:
-        """Note that a session other than alembic's may change the database."""
+    def _note_statement(self, execution: Execution) -> None:
+        """Note a statement, and that a session other than alembic's may change the database."""
         is_own = self._own_session in (None, execution.session.key)
         self._has_others |= not is_own and not _READS.match(execution.sql)
+        if not _WRITES_ROWS.fullmatch(execution.sql):
+            self._executed.append(execution.sql)
 
     def _note_holders(self, context: Any) -> None:
         """Note the other sessions that hold locks when a wait for one of them ends, because they end with the failing step."""
@@ -328,35 +339,54 @@ class Stairway:
         self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
-        """Run one or more steps of a revision in one transaction, and read the catalog after each of them."""
+        """Run one or more steps of a revision in one transaction, and read the catalog after each of them.
+
+        When a downgrade leads back to the catalog before, and the second upgrade executes the same statements as the
+        first, their catalogs are the same. So the first one is not read.
+        """
         self._current = (node, steps[0])
         report(Layer.ALWAYS, node.id, len(self._baseline.history.nodes))
         taken = bare_step_of(self._environment, node, steps[-1])
         functions = [bare_step_of(self._environment, node, step).migration_fn for step in steps]
 
         def run_and_read(**arguments: Any) -> None:
-            catalog = self._read_first(connection)
-            seen = self._steps[node.id]
+            catalog, seen = self._read_first(connection), self._steps[node.id]
+            first: list[str] = []  # the statements of an upgrade whose catalog will be deduced
             for step, function in zip(steps, functions, strict=True):
-                self._current = (node, step)
-                self._has_others, programs = False, programs_started()
-                traced = step == UP and node.new and self._trace
-                started = time.perf_counter()
-                with self._tracing(node, catalog) if traced else nullcontext():
-                    function(**arguments)
-                seen.seconds = max(seen.seconds, time.perf_counter() - started)
-                if traced:
-                    seen.statements = self._tracer.seen()
-                others = self._has_others or programs_started() > programs
+                others = self._run_step(node, step, partial(function, **arguments), catalog)
                 # Other sessions would wait for this transaction's locks, and are not rolled back with it.
                 if others and len(steps) > 1:
                     self._one_by_one.add(node.id)
                     raise _NotAsLeftError
-                seen.changes[step] = catalog.read(by_others=others)
-                seen.fingerprints[step] = catalog.fingerprint
+                if step == UP and len(steps) > 1 and self._deduces and all(map(_REPEATABLE.fullmatch, self._executed)):
+                    first = self._executed
+                if first and step == UP:
+                    continue
+                change = catalog.read(by_others=others)
+                if first and (change if step == DOWN else self._executed != first):
+                    self._deduces = False  # other revisions are likely to do so, too
+                    raise _UnequalError
+                seen.changes[step], seen.fingerprints[step] = change, catalog.fingerprint
+            if first:
+                again, returned = seen.fingerprints[AGAIN], seen.fingerprints[DOWN]
+                seen.changes = {UP: change, DOWN: change.inverse, AGAIN: change}
+                seen.fingerprints = {UP: again, DOWN: returned, AGAIN: again}
 
         taken.migration_fn = run_and_read
         return by_itself(self._environment, node, taken)
+
+    def _run_step(self, node: Node, step: str, function: Callable[[], object], catalog: Catalog) -> bool:
+        """Run a step, and trace the upgrade of a new revision. Return whether other sessions may have changed the database."""
+        self._current, seen = (node, step), self._steps[node.id]
+        self._has_others, self._executed, programs = False, [], programs_started()
+        traced = step == UP and node.new and self._trace
+        started = time.perf_counter()
+        with self._tracing(node, catalog) if traced else nullcontext():
+            function()
+        seen.seconds = max(seen.seconds, time.perf_counter() - started)
+        if traced:
+            seen.statements = self._tracer.seen()
+        return self._has_others or programs_started() > programs
 
     @contextmanager
     def _tracing(self, node: Node, catalog: Catalog) -> Iterator[None]:

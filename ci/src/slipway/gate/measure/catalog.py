@@ -17,7 +17,14 @@ from typing import Any, Final
 
 from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import has_granted, plan_once, prepare_once, query
-from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
+from slipway.gate.measure.system_catalogs import (
+    FIRST_USER_OID,
+    NEWEST_OID,
+    RELATIONS,
+    SYSTEM_CATALOGS,
+    SystemCatalog,
+    is_young,
+)
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
 _BEGINNING = "1"  # the bootstrap transaction, which is older than everything
@@ -44,13 +51,14 @@ _LOCKED = f"""
     WHERE pid = pg_backend_pid() AND granted AND locktype IN ('relation', 'object') AND coalesce(relation, objid) >= {FIRST_USER_OID}
     AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock') AND database = {_DATABASE}
 """
-_YOUNG = " UNION ".join(
-    f"SELECT oid FROM {name} r WHERE {condition} AND {is_young('r', '$1')}"
+_YOUNG = {
+    name: f"SELECT oid FROM {name} r WHERE {condition} AND {is_young('r', '$1')}"
     for name, condition in {
         **dict.fromkeys(("pg_class", "pg_type", "pg_proc", "pg_extension"), f"oid >= {FIRST_USER_OID}"),
         "pg_namespace": f"(oid >= {FIRST_USER_OID} OR nspname = 'public')",
     }.items()
-)
+}
+_EVERY_RELATION = f"SELECT oid FROM pg_class WHERE oid >= {FIRST_USER_OID} AND $1 = '{_BEGINNING}'"
 # All other comments belong to one of these objects, or to a part of one.
 _COMMENTED = f"SELECT objoid FROM pg_description WHERE objoid >= {FIRST_USER_OID} AND $1 = '{_BEGINNING}'"
 # A grant on a column rewrites the column's row without a lock. There are many columns, so they are read only when one
@@ -60,21 +68,36 @@ _REWRITTEN_COLUMNS = f"""
     AND (SELECT pg_stat_get_xact_tuples_updated('pg_attribute'::regclass)) > 0
 """
 # Members of extensions are counted, because Postgres plans EXISTS as a scan of pg_depend in each step.
-_CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
-_TOUCHED = f"""
-    WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS} UNION {_COMMENTED}),
+_IS_OWN = """WHERE 0 = (SELECT count(*) FROM pg_depend WHERE objid = held.oid AND deptype = 'e'
+                  AND classid = ANY (ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]))"""
+
+
+def _question(held: Iterable[str], own: str, catalogs: Iterable[SystemCatalog]) -> str:
+    """Return the query for the lines of changed objects.
+
+    - held: queries for their oids.
+    - own: the condition that leaves members of extensions out.
+    """
+    touched = f"""
+    WITH held AS MATERIALIZED ({" UNION ".join(held)}),
         touched AS MATERIALIZED (
-            SELECT oid FROM held WHERE 0 = (SELECT count(*) FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES}))
+            SELECT oid FROM held {own}
             UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),
         relations AS MATERIALIZED ({RELATIONS} AND c.oid = ANY (ARRAY(SELECT oid FROM touched)))
     {_STATE}, (SELECT string_agg(oid::text, ' ') FROM touched)"""
+    return " UNION ALL ".join([touched, *(each.of("ARRAY(SELECT oid FROM touched)") for each in catalogs)])
+
+
 _ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) {_STATE}, NULL"
 _TOUCHED_ONES, _USUAL_ONES, _YOUNG_ONES = "slipway_touched", "slipway_usual", "slipway_young"
-_OF_TOUCHED = {each: each.of("ARRAY(SELECT oid FROM touched)") for each in SYSTEM_CATALOGS}
-_UNGRANTED = _TOUCHED.replace(f" UNION {_REWRITTEN_COLUMNS}", "")
+# Usually there are no functions and no extensions with members, and without a grant all changed relations are locked.
 _QUESTIONS = {
-    _TOUCHED_ONES: " UNION ALL ".join([_TOUCHED, *_OF_TOUCHED.values()]),
-    _USUAL_ONES: " UNION ALL ".join([_UNGRANTED, *(lines for each, lines in _OF_TOUCHED.items() if not each.rare)]),
+    _TOUCHED_ONES: _question((_LOCKED, *_YOUNG.values(), _REWRITTEN_COLUMNS, _COMMENTED), _IS_OWN, SYSTEM_CATALOGS),
+    _USUAL_ONES: _question(
+        (_LOCKED, _EVERY_RELATION, _YOUNG["pg_type"], _YOUNG["pg_namespace"], _COMMENTED),
+        "",
+        (each for each in SYSTEM_CATALOGS if not each.rare),
+    ),
     _YOUNG_ONES: " UNION ALL ".join([_ALL_YOUNG, *(each.young("$1") for each in SYSTEM_CATALOGS)]),
 }
 _LARGE = 500  # rows
@@ -137,6 +160,11 @@ class Change:
     def then(self, later: "Change") -> "Change":
         """Combine two successive changes. Lines that the second one undoes are left out."""
         return Change.between([*self.removed, *later.removed], [*self.added, *later.added])
+
+    @property
+    def inverse(self) -> "Change":
+        """The change that undoes this one."""
+        return Change(self.removed, self.added)
 
     @property
     def number(self) -> int:
@@ -224,7 +252,6 @@ class Catalog:
     def _touched(self) -> str:
         """Return the query for changed objects.
 
-        The first rare object changes the state, so all new rows are read then.
         A function, which is a rare object, may contain a grant.
         """
         ungranted = not self._lines or (self._noted and not has_granted(self._connection))
@@ -240,6 +267,8 @@ class Catalog:
             self._connection, f"EXECUTE {question}('{boundary}')"
         )
         self._has_rare = untold.startswith("true")
+        if self._has_rare and question == _USUAL_ONES:  # this step has created the first rare object
+            return self._ask(_TOUCHED_ONES, boundary)
         self._state = _State(transaction, str(int(now) % 2**32), int(newest_oid), untold)
         return rows, touched.split() if touched else ()
 
