@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from sqlalchemy.engine import Connection
 
 from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
+from slipway.gate.deadline import within
 from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import seeds
@@ -68,7 +70,18 @@ from slipway.gate.layers.unmatched import Unmatched, Unmatching
 from slipway.gate.measure.session import begin_beside, literal, query, tables_with_hidden_rows, without_forced_security
 from slipway.gate.measure.statements import may_write
 from slipway.gate.names import few, is_table
-from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
+from slipway.gate.steps import (
+    AGAIN,
+    DOWN,
+    UP,
+    Baseline,
+    bare_step_of,
+    commit_beneath,
+    report,
+    run,
+    step_of,
+    version_table_of,
+)
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.migration.reasons import detail
@@ -387,7 +400,10 @@ class _Run:
             self._fill_first(node, own)
             if node.new and not self._failed:
                 self._plant(node)
-            yield from self._upgraded(node)
+            self._current = (node, UP)
+            step = bare_step_of(self._environment, node, UP)
+            step.migration_fn = partial(self._run_steps, node)
+            yield step
             self._pending.popleft()
             if self._failed:  # the next revision gets all rows again
                 self._failed = None
@@ -410,7 +426,10 @@ class _Run:
         """Run the revisions before this part, which bring their rows."""
         for node in self._earlier:
             self._fill_first(node, own)
-            yield from self._step(node, UP)
+            self._connection.commit()
+            self._current = (node, UP)
+            yield step_of(self._environment, node, UP)
+            commit_beneath(self._context)
             if self._makes_tables(node):
                 self._fill(own)
         if self._earlier:
@@ -439,14 +458,19 @@ class _Run:
             behind.keys() - known
         )
 
-    def _upgraded(self, node: Node) -> Iterator[RevisionStep]:
+    def _run_steps(self, node: Node, **arguments: Any) -> None:
+        """Run the upgrade of a revision, and judge its effects on rows. Downgrade and run it again when it concerns some.
+
+        This is one step for alembic, because its own book-keeping of a downgrade grows with the history.
+        """
+        run = partial(self._run_step, node, arguments)
         locked = self._locked(node)
         writes = self._looks_everywhere or self._writes(node)
         touched = [oid for oid, count in self._filled.items() if count] if writes else locked
         self._before = before = self._seeing_all_rows(snapshot, touched)
         if not node.new:
             self._explained.update(self._filled)
-            yield from self._step(node, UP)
+            run(UP)
             return
         report(Layer.ROWS, node.id, self._new)
         newest = self._newest
@@ -462,7 +486,7 @@ class _Run:
             recording_loops(node, filled, rows.loops),
             (unmatching := Unmatching()).recording(node),
         ):
-            yield from self._step(node, UP)
+            run(UP)
         if self._failed is None:  # otherwise the rows lack NULLs
             held = {before.names[oid]: count for oid, count in before.counts.items()}
             rows.unmatched, rows.found = tuple(unmatching.among(held)), unmatching.found
@@ -472,16 +496,17 @@ class _Run:
         if backfills:  # outside of a transaction, the tables that they lock are unknown
             self._of(node).repeated_writes = tuple(repeated_writes(self._connection, backfills))
         if any(before.counts.values()):
-            yield from self._judged(node, before, locked)
+            self._judge(node, before, locked, run)
 
-    def _step(self, node: Node, step: str) -> Iterator[RevisionStep]:
-        """Yield a step with a commit before and after it, so that no session waits for a lock of another session."""
+    def _run_step(self, node: Node, arguments: Mapping[str, Any], step: str) -> None:
+        """Run a step with a commit before and after it, so that no session waits for a lock of another session."""
         self._connection.commit()
         self._current = (node, step)
-        yield step_of(self._environment, node, step)
-        commit_beneath(self._context)
+        with within(self._environment.timeout, f"revision {node.id} ({node.file})"):
+            bare_step_of(self._environment, node, step).migration_fn(**arguments)
+        self._connection.commit()
 
-    def _judged(self, node: Node, before: Snapshot, locked: Collection[str]) -> Iterator[RevisionStep]:
+    def _judge(self, node: Node, before: Snapshot, locked: Collection[str], run: Callable[[str], None]) -> None:
         """Compare the rows after the upgrade, and after the downgrade, with those before."""
         rows = self._of(node)
         after = self._seeing_all_rows(snapshot, list(before.names))
@@ -495,9 +520,9 @@ class _Run:
         rows.conversions = self._seeing_all_rows(lambda connection: tuple(lossy_conversions(connection, before, after)))
         rows.compare(before, after, {})  # a failing downgrade restores nothing
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
-            yield from self._step(node, DOWN)
+            run(DOWN)
             rows.compare(before, after, self._seeing_all_rows(rows_in_earlier_types, before))
-            yield from self._step(node, AGAIN)
+            run(AGAIN)
 
     def _locked(self, node: Node) -> list[str]:
         """Return the filled tables that the revision's upgrade locks."""

@@ -65,9 +65,10 @@ _PREPARE_SCANNED = f"""
     PREPARE {_SCANNED} AS
     SELECT {NEWEST_OID}, now()::text, NULL
     UNION ALL (
-    SELECT coalesce(indrelid, c.oid)::text, sum(scans) FILTER (WHERE indrelid IS NULL)::text, sum(scans) FILTER (WHERE NOT indisunique)::text
-    FROM pg_class c LEFT JOIN pg_index ON indexrelid = c.oid, pg_stat_get_xact_numscans(c.oid) scans
-    WHERE c.oid >= 16384 AND relkind IN ('r', 'p', 'm', 'i') AND scans > 0 GROUP BY 1)
+    SELECT coalesce(indrelid, oid)::text, sum(scans) FILTER (WHERE indrelid IS NULL)::text, sum(scans) FILTER (WHERE NOT indisunique)::text
+    FROM (SELECT oid, pg_stat_get_xact_numscans(oid) AS scans FROM pg_class
+          WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm', 'i') AND pg_stat_get_xact_numscans(oid) > 0 OFFSET 0) c
+    LEFT JOIN pg_index ON indexrelid = oid GROUP BY 1)
 """
 _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
 _MOVED = "slipway_moved"
