@@ -11,6 +11,11 @@ gc.disable()  # imports free no memory, and collections would take a tenth of th
 
 import os
 import sys
+
+# alembic's templates would import pygments, if there is one, to highlight pages of errors: a twelfth of all imports
+_PYGMENTS = "mako.ext.pygmentplugin"
+sys.modules[_PYGMENTS] = None  # type: ignore[assignment]  # makes the import fail
+
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +29,7 @@ from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
 from slipway.records.gate import Ask, GateQuestion
 
+del sys.modules[_PYGMENTS]
 gc.freeze()  # imported objects live until the end, so no collection traverses them and no fork copies them
 gc.enable()
 
