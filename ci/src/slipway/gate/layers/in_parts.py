@@ -1,6 +1,6 @@
 """A long history in parts, each executed in a process of its own.
 
-A process first brings a database to the beginning of its part. This takes a fifth of the time of executing these
+A process first brings a database to the beginning of its part. This takes a third of the time of executing these
 revisions. The processes are forks, so the revisions are imported only once. The last part runs in this process.
 """
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 Part = tuple[int, int]  # the number of the part's first revision, and of the first revision after it
 
 # Measured with benchmarks/gate.py, relative to the work on one revision.
-_COST_OF_CATCHING_UP = 0.2
+_COST_OF_CATCHING_UP = 0.3
 _REVISIONS_PER_PROCESS = 20
 _MOST_PROCESSES = 4
 
