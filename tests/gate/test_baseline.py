@@ -1,5 +1,8 @@
 """A history that begins on an existing schema: an SQL file as pg_dump writes it, or the tables of a module."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +18,7 @@ from tests.gate.conftest import question
 
 pytestmark = pytest.mark.slow
 
+PAGE = (Path(__file__).parents[2] / "docs/how-to/adopt.md").read_text()
 DUMP = r"""--
 -- PostgreSQL database dump
 --
@@ -105,6 +109,24 @@ def test_the_revisions_that_a_dump_of_production_has_run_are_not_executed(prove_
     assert (proof.begun, heads_before(proof)) == (("one",), ("one",))
     assert {finding.rule for finding in proof.findings} >= {"C01", "D03"}
     assert proof.coverage.baseline == "baseline.sql, a schema at one; the revisions up to it were not executed"
+
+
+def test_the_models_of_an_older_commit_write_a_baseline_without_a_database_as_the_page_says(prove_history, tmp_path):
+    """`docs/how-to/adopt.md` has the script, and the lines that count revisions as run."""
+    script, version = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("python", "sql"))
+    service = {"shop/models.py": TABLES.replace(', schema="public"', ""), "baseline.py": script}
+    for name, text in service.items():
+        (tmp_path / "before" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "before" / name).write_text(text)
+    command = [sys.executable, "baseline.py"]
+    made = subprocess.run(command, cwd=tmp_path / "before", capture_output=True, text=True, check=True).stdout
+    assert "'good'" in made
+    sql = made + version.replace("3f2a9c1b7d40", "one")
+    adds = ("one", "op.add_column('users', sa.Column('note', sa.Text()))", "op.drop_column('users', 'note')")
+    history = {"one": (None, "raise ZeroDivisionError", ""), "two": adds}
+    proof = prove_history(history, files={"b.sql": sql}, baseline="b.sql", layers=(Layer.TRACE,))
+    assert proof.coverage.baseline == "b.sql, a schema at one; the revisions up to it were not executed"
+    assert [revision.id for revision in proof.revisions if revision.statements] == ["two"]
 
 
 def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_in_process, server_url, monkeypatch):
