@@ -60,3 +60,16 @@ def test_it_has_the_worst_level_and_is_apart_from_an_allowed_one():
 def test_the_parts_of_folded_findings_are_all_named():
     (both,) = shown([found("L10", 5), found("L10", 7), found("D01", 7, "r1", FAILS_BY_CODE["23502"])])
     assert both.measured == "fact L10 5; and 1 more on line 7. D01: fact D01 7"
+
+
+def test_a_habit_of_the_project_is_one_finding_and_two_of_a_kind_are_two():
+    stuck = [found("T03", 5, f"r{number}") for number in range(4)]
+    (once,) = shown(stuck)
+    assert once.revisions == ("r0", "r1", "r2", "r3")
+    assert len(shown(stuck[:2])) == 2
+    assert len(shown([found("R05", 5), found("R05", 5, "r2")])) == 1
+    (both,) = shown([found("T02", 4), found("T03", 5)])
+    assert (both.rule, both.remedy.splitlines()[0]) == (
+        "T03",
+        "# Move the autocommit block into a revision of its own.",
+    )

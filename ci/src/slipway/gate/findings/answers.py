@@ -19,7 +19,9 @@ _LISTED: Final = _DRIFT | ids((schema.LIMITED,))
 _JOINED: Final = _DRIFT | ids((rows.DROPS, rows.DELETES, rows.CASCADES, rows.LOSES, rows.ZONE))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((rows.WHOLE_TABLE, transactions.REPEATED, transactions.ENDED))
 # Rules that a project answers once, in env.py or because it is its habit; they yield one finding.
-_ONCE: Final = ids((*waiting.ONCE, transactions.REPEATED, schema.EMPTY, schema.ROLL_FORWARD, schema.LIMITED))
+_ONCE: Final = ids(
+    (*waiting.ONCE, transactions.REPEATED, schema.EMPTY, schema.ROLL_FORWARD, schema.NAMELESS, schema.LIMITED)
+)
 
 
 class _Where(Enum):
@@ -77,6 +79,12 @@ _ANSWERS: Final = (
         where=_Where.REVISION,
         also=lambda _: "Have a backup at hand then.",
     ),
+    _Answer(
+        rule=transactions.MIXED,
+        by=(transactions.NOT_AGAIN,),
+        where=_Where.REVISION,
+        also=lambda _: transactions.MIXED.advice,
+    ),
     _Answer(rule=schema.DIFFERS, by=(schema.TRACE,), where=_Where.REVISION),
     _Answer(
         rule=waiting.DROPPED_INDEX,
@@ -90,6 +98,7 @@ _ANSWERS: Final = (
         if rule is not waiting.SEVERAL
     ),
 )
+_HABIT: Final = 3  # revisions with the same finding
 _LONG: Final = 200  # characters of a fact
 _LEVELS: Final = tuple(Level)  # the worst first
 
@@ -134,8 +143,13 @@ def _answer(finding: Finding, places: dict[tuple[str, _Where, object], Finding])
 def _groups(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
     """Yield the findings that are answered together: of a rule in one revision, or in all when the project answers them once."""
     together: dict[object, list[Finding]] = {}
+    stuck = {each.revision for each in findings if each.message == transactions.NOT_AGAIN.message}
     for finding in findings:
-        is_habit = finding.rule in _ONCE or finding.remedy.startswith(transactions.OUT_OF_TEMPLATE.partition("{")[0])
+        is_habit = (
+            finding.rule in _ONCE
+            or (finding.message == transactions.NOT_AGAIN.message and len(stuck) >= _HABIT)
+            or finding.remedy.startswith(transactions.OUT_OF_TEMPLATE.partition("{")[0])
+        )
         is_once = is_habit and finding.suppressed is None
         place = None if is_once else finding.revision
         # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs

@@ -42,6 +42,7 @@ _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WIT
 _OF_VIEW = re.compile(
     r'\s*(?:(?P<made>CREATE)|DROP)\b[^;(]*?\bVIEW (?:IF (?:NOT )?EXISTS )?(?P<view>[\w."]+)', re.IGNORECASE
 )
+_DEFAULT = re.compile(r" default .*", re.DOTALL)
 _HABIT = 3  # number of tables: a wider type in so many is named even if old revisions caused it
 
 
@@ -143,10 +144,13 @@ def _when_it_suits(by_hand: Sequence[str]) -> str:
 
 
 def _wider(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:
-    """Return the columns to which the migrations give a wider type, by the words for both types."""
+    """Return the columns to which the migrations give a wider type or a default, by the words for both sides."""
     by_types = defaultdict(list)
     for difference in differences:
-        if difference.types and holds(*difference.types):
+        ours, theirs = difference.migrations, difference.models
+        if ours and theirs and ours.kind == "column" and _DEFAULT.sub("", ours.definition) == theirs.definition:
+            by_types["a default in the migrations, none in the models"].append(difference)
+        elif difference.types and holds(*difference.types):
             wide, narrow = difference.types
             other = narrow.partition("(")[0]
             limited = f"{other} with a limit" if other == wide else other
@@ -156,6 +160,8 @@ def _wider(differences: Sequence[Difference]) -> Mapping[str, Sequence[Differenc
 
 def _places(differences: Sequence[Difference]) -> str:
     tables = sorted({difference.table for difference in differences})
+    if len(differences) < _HABIT:
+        return few([difference.line.name for difference in differences])
     columns, of = counted(len(differences), "column"), counted(len(tables), "table")
     return f"{columns} of {of} ({', '.join(tables)})"
 

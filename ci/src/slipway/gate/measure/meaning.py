@@ -23,6 +23,7 @@ _ITEM: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^,]+')
 _LONGEST_PRECISION: Final = re.compile(r"^((?:timestamp|time|interval)\b[^(]*)\(6\)")
 
 _LIMIT: Final = re.compile(r"\(.*\)")
+_TEXT: Final = re.compile(r"character varying\((\d+)\)")
 _HOLDERS: Final = {
     "smallint": ("integer", "bigint"),
     "integer": ("bigint",),
@@ -37,14 +38,17 @@ def same_type(one: str, other: str) -> bool:
 
 
 def holds(wide: str, narrow: str) -> bool:
-    """Return whether a type without a limit accepts every value of another type, and programs read both in the same way."""
+    """Return whether a type accepts every value of another type, and programs read both in the same way."""
+    lengths = [int(match[1]) for each in (narrow, wide) if (match := _TEXT.fullmatch(each))]
+    if len(lengths) == 2:
+        return lengths[0] < lengths[1]
     unlimited = _LIMIT.sub("", narrow)
     return wide in (unlimited, *_HOLDERS.get(unlimited, ())) and wide != narrow
 
 
 def limits(narrow: str, wide: str) -> bool:
     """Return whether only a limit of its first type, such as a length, keeps values of a column from fitting."""
-    return _LIMIT.search(narrow) is not None and holds(wide, narrow)
+    return bool(_LIMIT.search(narrow)) and not _LIMIT.search(wide) and holds(wide, narrow)
 
 
 class Meaning:

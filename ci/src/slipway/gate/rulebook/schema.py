@@ -263,11 +263,11 @@ op.drop_table("notes")""",
 )
 WIDER: Final = Rule(
     id="drift-wider",
-    name="migrations use wider types than the models",
+    name="migrations use wider types or more defaults than the models",
     level=Level.NOTE,
-    message="The migrations give columns a wider type than the models do.",
+    message="The migrations give columns a wider type than the models do, or a default that the models do not have.",
     implies=NOTHING,
-    advice="Name the wider type in the models, such as sa.BigInteger() for bigint: what they write fits, but tests on their schema refuse values that production accepts.",
+    advice="Name the wider type in the models, such as sa.BigInteger() for bigint, and the default as server_default: what they write fits, but tests on their schema refuse rows that production accepts.",
     related=("drift",),
 )
 GONE_FROM_MODELS: Final = "Drop {names} in a revision of the release after, when no running one names it (C01); until then nothing is to be done."
