@@ -371,6 +371,64 @@ def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, gue
     assert (fact.value, fact.guessed) == (path, guessed)
 
 
+MANIFEST = """kind: Deployment
+spec:
+  template:
+    spec:
+      initContainers:
+      - name: migrate
+        command: ["alembic", "upgrade", "head"]
+      containers:
+        - name: cache
+          image: redis:7
+          ports:
+            - containerPort: 6379
+        - command:
+            - uvicorn
+          args: ["app.main:app", "--proxy-headers"]
+          env:
+            - name: MODE
+              value: "live"
+            - name: TOKEN
+              valueFrom:
+                secretKeyRef: { name: x }
+          livenessProbe:
+            httpGet:
+              path: /alive
+              port: http
+          readinessProbe:
+            httpGet: # also by the balancer
+              port: 9000
+              path: "/up" # soon
+          ports:
+            - name: http
+              containerPort: 8080
+---
+kind: Service
+"""
+
+
+def test_a_manifest_of_kubernetes_has_command_port_health_path_and_variables():
+    files = {"k8s/api.yaml": MANIFEST, "app/main.py": FASTAPI, "a.py": "os.environ['MODE']\nos.environ['TOKEN']\n"}
+    survey = surveyed(ALEMBIC | files)
+    assert survey.value(Subject.COMMAND) == "uvicorn app.main:app --proxy-headers --host 0.0.0.0 --port 8080"
+    assert [fact.value for fact in survey.facts_about(Subject.HEALTH_PATH)][:2] == ["/up", "/alive"]
+    assert survey.values(Subject.PORT)[:2] == ("8080", "9000")
+    assert survey.value(Subject.MIGRATES) == "alembic upgrade head"
+    assert set(survey.values(Subject.VARIABLE)) == {"MODE=live", f"TOKEN={SECRET}"}
+
+
+def test_the_values_of_a_chart_have_probes_and_a_port_unless_a_template_fills_them():
+    values = "readinessProbe:\n  httpGet:\n    path: /ready\n    port: http\ncontainerPort: 7000\n"
+    template = MANIFEST.replace('"/up" # soon', "{{ .Values.path }}").replace("8080", "{{ .Values.port }}")
+    files = {"charts/shop/values.yaml": values, "charts/shop/templates/deployment.yaml": template}
+    survey = surveyed(ALEMBIC | files)
+    assert (survey.value(Subject.HEALTH_PATH), survey.value(Subject.PORT)) == ("/ready", "7000")
+    assert (
+        surveyed(ALEMBIC | {"values.yaml": "a: 1\n", "k8s/x.yaml": "kind: Service\n"}).fact(Subject.HEALTH_PATH) is None
+    )
+
+
 def test_a_health_path_of_a_module_that_the_application_does_not_import_is_a_guess_and_the_last_choice():
     files = {
         "Dockerfile": "FROM python:3\nCMD uvicorn app.main:app\n",
@@ -488,6 +546,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.yml": COMPOSE.format("image: mail\n    environment:\n      MODE: mail\n      KIND: x", "build: .\n    environment:\n      MODE: *mode\n      KIND: api"), "a.py": "os.environ['KIND']\nos.environ['MODE']\n"}, Subject.VARIABLE, "KIND=api"),
         ({"tools/railway.app.json": '\t\t"healthcheckPath": "/up",\n', "a.py": FASTAPI}, Subject.HEALTH_PATH, "/up"),
         ({"compose.yml": "  command: alembic -x uri=postgresql://me:pass@pg/a upgrade head\n"}, Subject.MIGRATES, "alembic -x uri=postgresql://pg/a upgrade head"),
+        ({"run.sh": "which uvicorn && pgrep -f 'uvicorn b:app'\nuvicorn a:app\n"}, Subject.APPLICATION, "a:app"),
         ({"render.yaml": "  healthCheckPath: /up # web\n"}, Subject.HEALTH_PATH, "/up"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),

@@ -8,6 +8,7 @@ from typing import Final
 
 from slipway.finder.compose import SERVERS, commands_of_compose, of_own_services
 from slipway.finder.dockerfile import instructions, words
+from slipway.finder.kubernetes import containers
 from slipway.finder.tree import COMPOSE, Tree, without_password
 from slipway.records.survey import Fact, Subject
 
@@ -17,6 +18,7 @@ _WRAPPERS: Final = {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin"}
 _RUNNER: Final = re.compile(r"(?:.*/)?(?:uv|poetry|pipenv|pdm|hatch|rye|python[\d.]*|env|run|exec)|-m|--|\w+=.*")
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command in a shell
+_ABOUT_PROGRAMS: Final = {"grep", "pgrep", "pkill", "killall", "which", "command", "pip", "ps"}  # do not run one
 _TEXT_FOLLOWS: Final = re.compile(r"-\w*c")
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # joined without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
@@ -152,7 +154,7 @@ def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
 
 
 def migrations_today(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Yield the places and commands that run migrations today: in Procfile's release process, in compose files and in scripts.
+    """Yield the places and commands that run migrations today: in Procfile's release process, in manifests, compose files and scripts.
 
     Leave out those for developers.
     """
@@ -161,6 +163,8 @@ def migrations_today(tree: Tree) -> Iterator[tuple[str, str]]:
     for name in tree.matching(COMPOSE):
         commands = ((place, " ".join(command)) for place, command in commands_of_compose([*tree.lines(name)]))
         yield from ((place, line) for place, line in commands if MIGRATES.match(line))
+    found = filter(None, (each.command() for each in containers(tree)))
+    yield from ((place, line) for place, words in found if MIGRATES.match(line := " ".join(words)))
     run = [name for _, line in release for name in scripts_of(tree, (line,))]
     for name in dict.fromkeys((*run, *tree.matching(_RELEASING))):
         yield from ((place, line.strip()) for place, line in tree.lines(name) if MIGRATES.match(line))
@@ -196,6 +200,8 @@ def _apart(word: str) -> Sequence[str]:
 
 def _server(command: Sequence[str]) -> tuple[Sequence[str], str] | None:
     """Return the words before the program that is a server, and its name."""
+    if command[0] in _ABOUT_PROGRAMS:
+        return None
     for index, word in enumerate(command):
         name = word.rpartition("/")[2]
         if name in SERVERS and (name not in _WITH_RUN or "run" in command[index:]):
@@ -244,6 +250,7 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield place, words(match[1])
     for script in dict.fromkeys(name for _, command in of_processes for name in scripts_of(tree, command)):
         yield from _of_script(tree, script)
+    yield from filter(None, (each.command() for each in containers(tree)))
     for name in sorted(tree.matching(COMPOSE), key=_is_for_development):
         yield from commands_of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
@@ -284,6 +291,8 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
     for name in tree.matching(_GUNICORN):
         if match := _BIND.search(tree.read(name)):
             yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, match[0]))
+    for place, port in (each for container in containers(tree) for each in container.ports()):
+        yield Fact(subject=Subject.PORT, value=port, place=place)
     yield from ports
     yield from _of_pyramid(tree)
     yield from _published(tree)

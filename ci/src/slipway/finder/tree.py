@@ -21,7 +21,9 @@ from slipway.errors import BadInputError
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
 # Above the service's folder, only files directly in those folders are read, and their folders for containers and CI.
-_ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev)/.*)")
+_ABOVE: Final = re.compile(
+    r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev|k8s|kubernetes|manifests|helm|charts?|openshift)/.*)"
+)
 COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:(?:docker|container|podman)-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _LARGEST: Final = 2_000_000  # bytes; enough for a long lock file
 _MOST: Final = 200_000  # files; a home folder has more, and reading it would take minutes
