@@ -180,7 +180,7 @@ async def prove(
     return await _answer(Proof, question, at, process)
 
 
-async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
+async def enumerate_revisions(at: Workplace, since: Since | None) -> Listing:
     """List the revisions that `prove` would execute. Raise the same SlipwayErrors, as far as they need no execution."""
     question = question_of(at.migrations, since=since, ask=Ask.LISTING, check_server=at.server is not None)
     return await _answer(Listing, question, at)

@@ -60,23 +60,21 @@ class Beginning:
         cloud.faults.add(*(scripted.fault() for scripted in self.faults.fault))
 
 
-async def simulate(
-    port: int, speed: float, tell: Callable[[Listening], object], beginning: Beginning | None = None
-) -> None:
+async def simulate(port: int, speed: float, tell: Callable[[Listening], object], beginning: Beginning) -> None:
     """Serve until cancelled; call `tell` with the address. Raise BadInputError when the port is in use."""
     if not 0 <= port <= 65535:
         raise BadInputError(f"{port} is no port", "allowed is 1 to 65535, or 0 for a free one")
     if not 0 < speed < float("inf"):
         raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
-    async with simulated(
-        lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), port=port, clock=Clock(speed)
-    ) as cloud:
-        beginning = beginning or Beginning()
-        async with servers_of(beginning.state.databases) as urls, attached(cloud):
-            beginning.put_into(cloud, os.environ, urls)
-            tell(Listening(cloud.url))
-            await anyio.to_thread.run_sync(operations)  # read the API models before the first request
-            await anyio.sleep_forever()
+    async with (
+        simulated(lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), port=port, clock=Clock(speed)) as cloud,
+        servers_of(beginning.state.databases) as urls,
+        attached(cloud),
+    ):
+        beginning.put_into(cloud, os.environ, urls)
+        tell(Listening(cloud.url))
+        await anyio.to_thread.run_sync(operations)  # read the API models before the first request
+        await anyio.sleep_forever()
 
 
 async def put_faults(script: Script, url: str | None) -> Listening:

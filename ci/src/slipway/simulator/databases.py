@@ -94,7 +94,7 @@ class Databases:
             raise AwsError("InvalidParameterCombination", _PROTECTED)
         if snapshot:
             identifier = model["DBInstanceIdentifier"]
-            self._snap(f"{identifier}-snapshot-{secrets.token_hex(6)}", model, call, kind="manual")
+            self._snap(f"{identifier}-snapshot-{secrets.token_hex(6)}", model, call)
 
     async def _describe_instances(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         wanted = request.get("DBInstanceIdentifier")
@@ -115,7 +115,7 @@ class Databases:
             raise AwsError("InvalidParameterCombination", _UNSAVED)
         self.remove(model, call, snapshot=False)
         if name := request.get("FinalDBSnapshotIdentifier"):
-            self._snap(name, model, call, kind="manual")
+            self._snap(name, model, call)
         self._resources.remove(INSTANCE, model["DBInstanceIdentifier"])
         return {"DBInstance": self._described(model, call) | {"DBInstanceStatus": "deleting"}}
 
@@ -125,7 +125,7 @@ class Databases:
             raise AwsError(
                 "DBSnapshotAlreadyExists", f"Cannot create the snapshot because one with the identifier {name} exists."
             )
-        return {"DBSnapshot": self._snap(name, self._existing(request["DBInstanceIdentifier"]), call, kind="manual")}
+        return {"DBSnapshot": self._snap(name, self._existing(request["DBInstanceIdentifier"]), call)}
 
     async def _delete_snapshot(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         name = request["DBSnapshotIdentifier"]
@@ -154,14 +154,14 @@ class Databases:
             raise AwsError("DBInstanceNotFound", f"DBInstance {identifier} not found.", 404)
         return model
 
-    def _snap(self, name: str, model: Model, call: Call, *, kind: str) -> dict[str, Any]:
+    def _snap(self, name: str, model: Model, call: Call) -> dict[str, Any]:
         self.snapshots[name] = {
             "DBSnapshotIdentifier": name,
             "DBSnapshotArn": f"arn:aws:rds:{call.region}:{call.account}:snapshot:{name}",
             "DBInstanceIdentifier": model["DBInstanceIdentifier"],
             "SnapshotCreateTime": call.now,
             "Status": "available",
-            "SnapshotType": kind,
+            "SnapshotType": "manual",
             "Engine": model.get("Engine"),
             "AllocatedStorage": int(model.get("AllocatedStorage", 20)),
             "Encrypted": _is_on(model, "StorageEncrypted"),

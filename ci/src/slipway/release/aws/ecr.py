@@ -46,7 +46,7 @@ def region_of(host: str) -> str | None:
     return match[1] if match else None
 
 
-def check_repository(image: Reference, wanted: Reference, *, simulated: bool = False) -> None:
+def check_repository(image: Reference, wanted: Reference, *, simulated: bool) -> None:
     """Raise BadInputError for an image outside of the repository from which the environment deploys.
 
     In a `simulated` account an image may have the registry's address on this machine. Only the image's name must match

@@ -33,7 +33,7 @@ async def read(
     return await or_absent(_events(aws, request), "ResourceNotFoundException") or ()
 
 
-async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None = None) -> tuple[Line, ...]:
+async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None) -> tuple[Line, ...]:
     """Return the lines of streams that began after `since`. Streams of older instances, which still write, are left out."""
     lines = await read(aws, group, since=since, until=until)
     new = set()

@@ -15,7 +15,7 @@ from slipway.records.cost import CostLine
 from slipway.records.words import counted
 from slipway.release.aws.client import Aws
 from slipway.release.aws.references import parts_of_secret
-from slipway.release.bootstrap.server import server_name
+from slipway.release.bootstrap.server import databases_named, server_name
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.errors import or_absent
 from slipway.release.prices import (
@@ -92,10 +92,7 @@ class Inventory:
 
     async def _databases(self) -> AsyncIterator[CostLine]:
         name = server_name(self.environment)
-        found = await or_absent(
-            self.aws.call("rds", "describe_db_instances", DBInstanceIdentifier=name), *_not_found("DBInstance")
-        )
-        for each in (found or {}).get("DBInstances", ()):
+        for each in await databases_named(self.aws, name):
             what = f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
             size, has_standby = each["DBInstanceClass"], bool(each.get("MultiAZ"))
             yield database_line(self._prices, what, size, int(each["AllocatedStorage"]), has_standby=has_standby)
@@ -167,7 +164,3 @@ async def _read(reads: Iterable[Callable[[], AsyncIterator[Line]]]) -> tuple[lis
         except SlipwayError as error:
             unread.append(str(error))
     return lines, unread
-
-
-def _not_found(kind: str) -> tuple[str, str]:
-    return f"{kind}NotFound", f"{kind}NotFoundFault"  # AWS's error code, and the one in its service model

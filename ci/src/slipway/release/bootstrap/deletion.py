@@ -24,6 +24,7 @@ from slipway.release.bootstrap.change_set import (
     template_of,
     unseen,
 )
+from slipway.release.bootstrap.server import databases_named
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
@@ -154,13 +155,7 @@ class StackDeletion:
         return list((await ask(self.aws, "describe_stack_events", identifier))["StackEvents"])
 
     async def _is_protected(self, identifier: str) -> bool:
-        try:
-            found = await self.aws.call("rds", "describe_db_instances", DBInstanceIdentifier=identifier)
-        except AwsRefusedError as error:
-            if error.code.startswith("DBInstanceNotFound"):
-                return False
-            raise
-        return any(each.get("DeletionProtection") for each in found["DBInstances"])
+        return any(each.get("DeletionProtection") for each in await databases_named(self.aws, identifier))
 
     async def _policies(self) -> Mapping[str, str]:
         """Return the deletion policies of the applied template, by resource."""

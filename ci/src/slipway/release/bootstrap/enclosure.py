@@ -10,8 +10,8 @@ from typing import Any, Final
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.doors import Rule, rules_of
 from slipway.release.bootstrap.isolation import Resources, breaches, with_kind
+from slipway.release.bootstrap.server import databases_named
 from slipway.release.bootstrap.template import CALLER, INGRESS
-from slipway.release.errors import or_absent
 from slipway.release.placement import DATABASE_GROUP, PRIVATE_SUBNETS, VPC
 
 _DATABASE, _ROUTES, _NAT = "Database", "PrivateRoutes", "NatGateway"  # names in the template
@@ -92,9 +92,7 @@ async def enclosure_of(aws: Aws, ids: Mapping[str, str], services: Mapping[str, 
     owners = {each[CALLER]: stack for stack, each in services.items() if CALLER in each}
     groups = {*owners, *([ids[DATABASE_GROUP]] if DATABASE_GROUP in ids else ())}
     resources: dict[str, Mapping[str, Any]] = {}
-    asked = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=ids[_DATABASE]) if _DATABASE in ids else None
-    found = await or_absent(asked, "DBInstanceNotFound", "DBInstanceNotFoundFault") if asked else None
-    for each in (found or {}).get("DBInstances", ()):
+    for each in await databases_named(aws, ids[_DATABASE]) if _DATABASE in ids else ():
         attached, subnets = [group["VpcSecurityGroupId"] for group in each["VpcSecurityGroups"]], each["DBSubnetGroup"]
         groups.update(attached)
         within = {"SubnetIds": [subnet["SubnetIdentifier"] for subnet in subnets["Subnets"]]}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slipway.database_url import filled
+from slipway.release.aws.client import Aws
 from slipway.release.cloudformation import (
     Part,
     Resource,
@@ -21,6 +22,7 @@ from slipway.release.cloudformation import (
     start_task,
     trusts_service,
 )
+from slipway.release.errors import or_absent
 from slipway.release.placement import (
     DATABASE_GROUP,
     DATABASE_HOST,
@@ -195,3 +197,11 @@ def owner_name(service: str) -> str:
 def main_secret(environment: str) -> str:
     """Return the name of the secret with the main user's password."""
     return f"{server_name(environment)}/{MAIN_USER}"
+
+
+async def databases_named(aws: Aws, identifier: str) -> list[dict[str, Any]]:
+    """Return the RDS instance with an identifier, or nothing."""
+    call = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=identifier)
+    # AWS's error code, and the one in its service model
+    found = await or_absent(call, "DBInstanceNotFound", "DBInstanceNotFoundFault")
+    return list(found["DBInstances"]) if found else []
