@@ -145,7 +145,7 @@ def table(*statements):
 
 JOBS = table(
     "CREATE TYPE state AS ENUM ('open', 'done')",
-    "CREATE TABLE jobs (id serial PRIMARY KEY, state state NOT NULL DEFAULT 'open', name varchar(50))",
+    "CREATE TABLE jobs (name varchar(50), id serial PRIMARY KEY, state state NOT NULL DEFAULT 'open')",
 )
 
 
@@ -259,6 +259,7 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
         ("ALTER TABLE jobs ADD CONSTRAINT named CHECK (name IS NOT NULL) NOT VALID", ("C06", False)),
         ("ALTER TABLE jobs ADD UNIQUE (name)", ("C08", False)),
         ("UPDATE jobs SET name = id; CREATE UNIQUE INDEX ON jobs (name) WHERE name <> ''", ("C08", False)),
+        ("ALTER TABLE jobs ALTER name TYPE json USING to_json(name)", ("C07", False)),  # rows are deleted by their key
         ("CREATE TABLE others (id int REFERENCES jobs)", None),
     ],
 )

@@ -202,8 +202,11 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
         yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
     if read:
-        one = f"(SELECT {read[0]} FROM {table.name} ORDER BY {read[0]} DESC LIMIT 1)"
-        yield "DELETE", [f"DELETE FROM {table.name} WHERE {read[0]} = {one}"]
+        unique = [each["columns"] for each in table.rules if each["name"] and not each["text"]]
+        keys = [each["name"] for each in table.columns if [each["number"]] in unique and each["name"] in read]
+        key = (keys or read)[0]
+        one = f"(SELECT {key} FROM {table.name} ORDER BY {key} DESC LIMIT 1)"
+        yield "DELETE", [f"DELETE FROM {table.name} WHERE {key} = {one}"]
     for column in table.columns:
         for label in column["labels"] or () if column["raw"] in writable else ():
             value = f"{column['name']} = {literal(label)}"
