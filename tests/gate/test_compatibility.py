@@ -374,6 +374,13 @@ def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out(
     assert not compatibility._is_left_out([held], "public.others", "kind")
 
 
+def test_a_revision_of_many_statements_is_judged_in_linear_time():  # a pattern with two gaps took minutes
+    left = queries.Refused(queries.Query(sql="", origin=""), 'column "kind" is NULL', queries.LEFT_NULL)
+    long = "ALTER TABLE jobs ADD COLUMN kind text ; " * 400
+    rules = [compatibility._rule(left, long + end) for end in ("", 'ALTER TABLE jobs ALTER "kind" DROP DEFAULT')]
+    assert [rule.id for rule in rules] == ["C23", "C22"]
+
+
 @pytest.mark.parametrize(("known", "revisions"), [(True, {}), (False, {"two": ADDS})])
 def test_a_required_column_that_only_the_models_dropped_breaks_the_new_release(replayed, known, revisions):
     required = table("CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL)")

@@ -51,8 +51,8 @@ _TABLE_RENAMED: Final = re.compile(
     r'(?P<table>(?:(?P<schema>[\w"]+)\.)?(?P<old>\w+|"[^"]+")) (?P<action>(?:RENAME TO|SET SCHEMA) (?P<new>\w+|"[^"]+"))',
     re.IGNORECASE,
 )
-# a pattern with gaps for a table and a column
-_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'
+# a pattern with a gap for a column
+_DROPS_DEFAULT: Final = r'\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'
 # The first match is reported. Codes are in https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -69,7 +69,7 @@ _CAUSES: Final = (
     _Cause(rules.ENUM, ("22P02",), error="enum"),
     _Cause(rules.ENUM, (HELD,)),
     _Cause(rules.NEW_LABEL, (ADDED,)),
-    _Cause(rules.LEFT_NULL, (LEFT_NULL,), did=_DROPS_DEFAULT.format(".*", "COLUMN_NAMED")),
+    _Cause(rules.LEFT_NULL, (LEFT_NULL,), did=_DROPS_DEFAULT.format("COLUMN_NAMED")),
     _Cause(rules.COPIED_ONCE, (LEFT_NULL,)),
     _Cause(rules.STALE, ("0A000",), error="cached plan"),
     _Cause(rules.TYPE, ("22P02", "22001", "22003", "22007", "42804", "42883")),
@@ -267,8 +267,8 @@ def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Se
             had_none = line.name in before and not _HAS_VALUE.search(before[line.name].definition)
             if kept or had_none or table in own or not _is_left_out(models, table, column):
                 continue
-            pattern = _DROPS_DEFAULT.format(*map(re.escape, (parts(table)[-1], parts(column)[0])))
-            drops = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+            name, of_column = map(re.escape, (parts(table)[-1], parts(column)[0]))
+            drops = re.compile(rf"\b{name}\b.*{_DROPS_DEFAULT.format(of_column)}", re.IGNORECASE | re.DOTALL)
             if dropped := next((each for each in steps[node.id].statements if drops.search(each.sql)), None):
                 measured = f"{line.name} is {line.definition!r} after the revision"
                 yield rules.LEFT_NULL.finding(node, measured, dropped.line)
