@@ -6,6 +6,7 @@ import pytest
 
 from slipway.gate.findings import advice, compatibility, data, waiting
 from slipway.gate.findings.blocking import with_growth
+from slipway.gate.layers.effects_of_writes import WITHOUT_EFFECT
 from slipway.gate.layers.queries import Query, Refused
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Change, Line
@@ -178,3 +179,12 @@ KEYED = (
 def test_a_statement_is_written_out_in_batches(sql, lines, batch):
     written = data._in_batches(sql, "shop.notes", lines)
     assert (batch in written) if batch else written is None
+
+
+def test_a_write_without_effect_is_of_the_rows_where_a_revision_changes_no_schema():
+    query = Query(sql="DELETE FROM notes WHERE id = 1", origin="models")
+    refused = Refused(query, 'the DELETE removes no row of "notes"', WITHOUT_EFFECT)
+    statements = [executed("UPDATE notes SET id = NULL", {})]
+    policy = Change((Line("policy", "public.notes.own", "…"),))
+    assert [each.rule for each in compatibility.check(NODE, [refused], statements, policy)] == ["C24"]
+    assert list(compatibility.check(NODE, [refused], statements, Change())) == []

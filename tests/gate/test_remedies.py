@@ -158,3 +158,23 @@ def test_the_remedy_for_a_detached_partition_runs_again_after_an_interruption(pr
     proof = prove_history(as_history([remedy]), start_after="tables", layers=(Layer.INTERRUPTION,))
     assert [each.rule for each in proof.findings if each.rule[0] == "T"] == []
     assert proof.revisions[-1].interruptions
+
+
+def test_a_type_that_is_made_anew_for_its_new_labels_gets_them_instead(prove_history, tmp_path):
+    tables = """op.execute("CREATE TYPE mood AS ENUM ('calm'); CREATE TABLE plain (id int, m mood)")"""
+    anew = """
+        op.execute("ALTER TYPE mood RENAME TO mood_old")
+        op.execute("CREATE TYPE mood AS ENUM ('calm', 'a:b', 'it''s 5%')")
+        op.execute("ALTER TABLE plain ALTER m TYPE mood USING m::text::mood")
+        op.execute("DROP TYPE mood_old")
+    """
+    undo = "op.execute('DROP TABLE plain; DROP TYPE mood')"
+    history = {"tables": (None, tables, undo), "two": ("tables", anew, "raise NotImplementedError")}
+    asked = prove_history(history, start_after="tables")
+    (remedy,) = [each.remedy for each in asked.findings if each.rule == "L11"]
+    assert remedy.count("ADD VALUE IF NOT EXISTS") == 2
+    shutil.rmtree(tmp_path / "migrations")
+    followed = prove_history({**history, "two": ("tables", remedy, "raise NotImplementedError")}, start_after="tables")
+    assert [(each.rule, each.measured, remedy) for each in followed.findings if each.fails] == []
+    made, wanted = (each.revisions[-1].fingerprints["up"] for each in (followed, asked))
+    assert made == wanted

@@ -133,7 +133,7 @@ def _of_revision(
     steps, rows = stairway.steps[node.id], evidence.rows.revisions.get(node.id, Rows())
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps, evidence.baseline)
-    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
+    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned, steps.upgraded)
     yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
     if interruptions := evidence.interruptions.revisions.get(node.id):

@@ -7,11 +7,12 @@ statement is reported.
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from slipway.gate.findings.code import as_executed, as_strings, columns_of, in_quotes, names_of, quoted
+from slipway.gate.findings.code import as_executed, as_strings, columns_of, in_quotes, in_text, names_of, quoted
 from slipway.gate.history import Node
+from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import locks as rules
@@ -19,6 +20,8 @@ from slipway.gate.rulebook.rule import Rule
 from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
+_NO_CHANGE: Final = Change()
+_TO_TYPE: Final = re.compile(r'\b(?:SET DATA )?TYPE (?P<type>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)', re.IGNORECASE)
 _NAMES: Final = frozenset({"name", "index", "column", "partition"})
 _CHOSEN: Final = frozenset({"name", "index"})  # names that a statement may leave out
 _ENDINGS: Final = {"FOREIGN KEY": "fkey", "CHECK": "check", "UNIQUE": "key", "PRIMARY KEY": "pkey", "": "idx"}
@@ -33,21 +36,45 @@ _NAMED_BY: Final = {  # names of definitions whose columns are not listed separa
 
 
 def check(
-    node: Node, statements: Sequence[Statement], growth: Sequence[Growth], partitioned: Collection[str] = ()
+    node: Node,
+    statements: Sequence[Statement],
+    growth: Sequence[Growth],
+    partitioned: Collection[str] = (),
+    change: Change = _NO_CHANGE,
 ) -> Iterator[Finding]:
     """Yield a finding for each statement of a revision that blocks others.
 
-    `partitioned` are the history's partitioned tables.
+    `partitioned` are the history's partitioned tables, `change` is what the revision did to the schema.
     """
+    labels = tuple(_new_labels(change))
     lines: dict[str, int | None] = {}  # of the first strong lock on each table
     for statement in statements:
         if statement.sql == UNSEEN:
             yield rules.UNEXPLAINED.finding(node, _measured(statement, lines), statement.line)
         elif blocks(statement):
             measured = with_growth(_measured(statement, lines), statement, growth)
-            yield _explain(node, statement, measured, partitioned)
+            finding = _explain(node, statement, measured, partitioned)
+            adds = next((code for enum, code in labels if _is_of(enum, statement)), None)
+            yield replace(finding, remedy=adds) if adds and finding.rule == rules.TYPE.id else finding
         for table in (table for table, mode in statement.locks.items() if mode in BLOCKING):
             lines.setdefault(table, statement.line)
+
+
+def _new_labels(change: Change) -> Iterator[tuple[str, str]]:
+    """Yield the enums that only got further labels, with the code that adds these."""
+    before = {line.name: line for line in change.removed}
+    for line in change.added:
+        if line.labels and line.name in before and not {*before[line.name].labels} - {*line.labels}:
+            new = [label for label in line.labels if label not in before[line.name].labels]
+            added = [f"ALTER TYPE {line.name} ADD VALUE IF NOT EXISTS {label}" for label in new]
+            lines = (f"    op.execute('''{in_text(sql)}''')" for sql in added)
+            yield line.name, rules.NEW_LABELS.format(statements="\n".join(lines))
+
+
+def _is_of(enum: str, statement: Statement) -> bool:
+    """Return whether a statement changes a column to a type."""
+    match = _TO_TYPE.search(statement.sql)
+    return match is not None and is_table(enum, match["type"])
 
 
 def blocks(statement: Statement) -> bool:

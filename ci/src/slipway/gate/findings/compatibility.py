@@ -117,6 +117,8 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
     added = change.added
     if any(_WRITES.match(statement.sql) for statement in statements) and all(line.kind != "trigger" for line in added):
         refused = [each for each in refused if not _is_by_rows(each, added)]
+    if not change:  # then the revision's rows are the cause, which the rules D report
+        refused = [each for each in refused if each.code not in (WITHOUT_EFFECT, REPLACED)]
     done = " ; ".join(statement.sql for statement in statements)
     by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:

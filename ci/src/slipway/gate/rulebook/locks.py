@@ -261,6 +261,9 @@ op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next rele
 op.drop_column("notes", "stars")  # when it is no longer read
 op.alter_column("notes", "stars_new", new_column_name="stars")""",
 )
+NEW_LABELS: Final = """\
+with op.get_context().autocommit_block():  # instead of a new type: it adds to the type and reads no row
+{statements}"""
 TYPE_INDEXES: Final = _error(
     id="L13",
     name="type change that rebuilds indexes",
