@@ -587,6 +587,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
         ({"run.bash": "poetry run gunicorn -c ${HOME}/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
         ({"a.py": "A = 1\n\nSHOP_DATABASE_URI: str = address()\n"}, Subject.DATABASE_VARIABLE, ""),
+        ({"a.py": "class S:\n    FEEDBACK_URL: str = address()\n    UPGRADE_URI: str = address()\n"}, Subject.DATABASE_VARIABLE, ""),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn a.wsgi:application --bind 0.0.0.0:8000"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn a.b:app --bind 0.0.0.0:8000"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "run.sh": "FLASK_APP=./src/manage.py:app flask run\n"}, Subject.FLASK_APP, "src.manage:app"),

@@ -29,7 +29,7 @@ _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
 NAMED: Final = re.compile(
-    r"[A-Z0-9_]*(?:POSTGRES(?:QL)?|PG|DB|DATABASE|SQLALCHEMY)[A-Z0-9_]*(?:URL|URI|DSN|CONNECTION_STRING)"
+    r"[A-Z0-9_]*(?:POSTGRES|DATABASE|SQLALCHEMY|(?:DB|(?<![A-Z])PG(?:BOUNCER)?)(?=[_\d]|URL|URI|DSN|CONN))[A-Z0-9_]*(?:URL|URI|DSN|CONNECTION_STRING)"
 )
 _GIVEN: Final = re.compile(r"""[\s-]*["']?([A-Z][A-Z0-9_]*)["']?\s*[:=]\s*["']?postgres(?:ql)?(?:\+\w+)?://""")
 _NOT_THE_MAIN_ONE: Final = re.compile(

@@ -1,16 +1,16 @@
 """Redirect every connection of the service's code to one database of the gate, whatever makes the connection."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
-from slipway.gate.databases import owner_of
+from slipway.gate.databases import owner_of, spare
 from slipway.gate.measure.role import has_role
 from slipway.gate.measure.session import LIMITS, SESSION
 from slipway.gate.redirection import Place, led_to
-from slipway.migration.database import every_connection_to, for_driver, is_direct, sqlstate
+from slipway.migration.database import closed_afterwards, every_connection_to, for_driver, is_direct, sqlstate
 from slipway.migration.environment import sentence
 from slipway.migration.events import listening
 
@@ -18,18 +18,26 @@ _ABORTED: Final = "25P02"  # "current transaction is aborted, commands ignored u
 
 
 @contextmanager
-def every_connection_led_to(database: URL, session: tuple[str, ...] = SESSION) -> Iterator[None]:
+def every_connection_led_to(
+    database: URL, session: tuple[str, ...] = SESSION, before: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Redirect engines, drivers and started programs to a database during the block.
 
-    Raise BadInputError when this is impossible.
+    Call `before` before each connection. Raise BadInputError when the redirection is impossible.
     """
+
+    def exempt() -> bool:
+        if not is_direct():
+            before()
+        return is_direct()
 
     def begun(connection: Any, _record: Any) -> None:
         if session == SESSION and not is_direct():
             has_role(connection)
 
     with (
-        led_to(_place_of(database), exempt=is_direct),
+        led_to(_place_of(database), exempt=exempt),
+        listening(do_connect=lambda *_: exempt()),
         every_connection_to(database, session),
         listening(connect=begun, handle_error=_naming_the_first_error()),
     ):
@@ -49,6 +57,21 @@ def _naming_the_first_error() -> Callable[[Any], None]:
             error.__notes__ = [f"the transaction had failed before, and the error was caught: {first}"]
 
     return note
+
+
+@contextmanager
+def every_connection_led_aside(server: URL, extensions: Sequence[str]) -> Iterator[None]:
+    """Redirect the connections of code that is loaded to a database of their own, and close them after the block.
+
+    An application may create tables when it is loaded, or keep a connection in its pool. The server's own database stays
+    empty so, and env.py does not get that connection later.
+    """
+    with (
+        spare(server, extensions) as (url, make),
+        closed_afterwards(),
+        every_connection_led_to(url, session=(), before=make),
+    ):
+        yield
 
 
 def _place_of(database: URL) -> Place:

@@ -8,7 +8,8 @@ may create roles: such a statement first waits for the lock of the server's role
 import re
 import secrets
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -22,7 +23,7 @@ from slipway.gate.deadline import unlimited
 from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, Session, watching
-from slipway.migration.database import RELATIONS, held, sqlstate, with_connection
+from slipway.migration.database import RELATIONS, directly, held, sqlstate, with_connection
 from slipway.migration.environment import sentence
 from slipway.migration.initial_schema import create_extensions
 from slipway.migration.pooler import check_own_session
@@ -114,6 +115,36 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
     """Copy one of our databases for the block."""
     with _created(server, template=of.database) as url:
         yield url
+
+
+@contextmanager
+def spare(server: URL, extensions: Sequence[str]) -> Iterator[tuple[URL, Callable[[], None]]]:
+    """Yield the URL of a database and the function that creates it at its first call. Drop it after the block.
+
+    The function uses another thread, because its caller may be inside an event loop. It ignores errors: whoever
+    connects to the database gets them.
+    """
+    url = server.set(database=f"{_PREFIX}{secrets.token_hex(4)}")
+    asked: list[URL] = []
+
+    def make() -> None:
+        with directly(), suppress(DBAPIError, OSError, BadInputError):
+            with_connection(server, partial(create, name=str(url.database)))
+            if extensions:
+                with_connection(url, partial(create_extensions, extensions))
+
+    def once() -> None:
+        if not asked:
+            asked.append(url)
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(make).result()
+
+    try:
+        yield url, once
+    finally:
+        if asked:
+            with suppress(DBAPIError, OSError):
+                with_connection(server, lambda connection: _drop(connection, [str(url.database)]))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError, SlipwayError
 from slipway.gate import history
-from slipway.gate.connections import every_connection_led_to
+from slipway.gate.connections import every_connection_led_aside
 from slipway.gate.databases import drop_owners, fresh, owner_of, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
@@ -145,7 +145,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
 
 def environment_of(question: GateQuestion, server: URL) -> Environment:
     """Load the history. Raise BadInputError when alembic cannot."""
-    with every_connection_led_to(server, session=()):
+    with every_connection_led_aside(server, question.extensions):
         call = Call(
             config=Path(question.config),
             section=question.section,
@@ -161,7 +161,7 @@ def initial_of(question: GateQuestion, environment: Environment) -> InitialSchem
     """Read the baseline if the question names one. Raise BadInputError when it cannot be read."""
     if not question.baseline or environment.place:
         return None
-    with every_connection_led_to(environment.url, session=()), environment.in_application():
+    with every_connection_led_aside(environment.url, question.extensions), environment.in_application():
         return initial_schema.read(question.baseline, environment.folder)
 
 

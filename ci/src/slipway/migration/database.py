@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
+from threading import get_ident  # the system's, also after gevent has replaced that of the module
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
@@ -228,10 +229,10 @@ def closed_afterwards() -> Iterator[None]:
     their event loop, so a pool only forgets them.
     """
     opened: list[Any] = []
-    here = threading.get_ident()
+    here = get_ident()
 
     def remember(_connection: Any, record: Any) -> None:
-        if threading.get_ident() == here:
+        if get_ident() == here:
             opened.append(record)
 
     try:
