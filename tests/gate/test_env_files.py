@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.errors import BadInputError
+from slipway.migration.database import with_connection
 from slipway.records.proof import Layer, Verdict
 
 LAYERS = (Layer.TRACE,)
@@ -216,7 +217,7 @@ def test_an_env_py_that_prepares_the_database_itself_is_welcome(prove_history):
     assert proof.findings == ()
 
 
-def test_what_the_service_listens_to_on_every_engine_does_not_reach_our_own_statements(prove_history):
+def test_what_the_service_listens_to_on_every_engine_does_not_reach_our_own_statements(prove_history, server_url):
     own = """
 import sqlalchemy as sa
 
@@ -227,13 +228,22 @@ inside = False
 def count(*_):
     if not inside:
         raise RuntimeError("Working outside of application context.")
+
+
+@sa.event.listens_for(sa.engine.Engine, "connect")
+def begin(connection, _):
+    connection.cursor().execute("SET TIME ZONE 'UTC'")
 """
     env = f"""import listening_service as own\nown.inside = True\n{at('context.config.get_main_option("sqlalchemy.url")')}own.inside = False\n"""
     ini = "[alembic]\nscript_location = migrations\nprepend_sys_path = %(here)s\npath_separator = os\n"
     try:
         assert prove_history(ONE, env=env, ini=ini, files={"listening_service.py": own}).findings == ()
+        zone = "SELECT source FROM pg_settings WHERE name = 'TimeZone'"
+        assert with_connection(server_url, lambda connection: connection.scalar(sa.text(zone))) != "session"
     finally:
-        sa.event.remove(sa.engine.Engine, "before_cursor_execute", sys.modules.pop("listening_service").count)
+        listeners = sys.modules.pop("listening_service")
+        sa.event.remove(sa.engine.Engine, "before_cursor_execute", listeners.count)
+        sa.event.remove(sa.engine.Engine, "connect", listeners.begin)
 
 
 SAYS_SOMETHING_FIRST = """\

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from threading import get_ident  # the system's, also after gevent has replaced that of the module
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import create_engine, pool
+from sqlalchemy import create_engine, event, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -320,8 +320,12 @@ def _own_engine(url: URL, **options: Any) -> Engine:
 
 
 def _unheard(engine: Engine) -> Engine:
-    """Keep what the service listens to on every engine, such as a count of queries for each request, from our own statements."""
+    """Keep what the service listens to on every engine, such as a count of queries for each request, from our own statements.
+
+    Undo its statements at the beginning of our connections: in a transaction the isolation level could not be set.
+    """
     engine._has_events = False  # noqa: SLF001 -- SQLAlchemy sets it on the class of all engines
+    event.listen(engine.pool, "connect", lambda connection, _record: connection.rollback(), insert=True)
     return engine
 
 
