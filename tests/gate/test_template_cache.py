@@ -1,5 +1,6 @@
 """Old revisions are upgraded once per run, and once in all on a server that persists."""
 
+import sys
 import threading
 from pathlib import Path
 
@@ -161,8 +162,9 @@ def test_a_database_is_copied_although_a_pool_of_env_py_is_still_connected_to_it
 def test_code_that_connects_when_it_is_imported_leaves_nothing_on_the_server_and_env_py_does_not_get_its_connection(
     write_project, server_url, monkeypatch
 ):
-    monkeypatch.setattr(threading, "get_ident", threading.get_ident)  # the import replaces it, as gevent does
-    of_the_service = "import sqlalchemy as sa, threading\nthreading.get_ident = lambda own=threading.get_ident: -own()\nengine = sa.create_engine('postgresql+psycopg://shop@db/shop')\n"
+    monkeypatch.setattr(threading, "get_ident", threading.get_ident)
+    gevents = "import threading\ndef patch_all():\n    threading.get_ident = lambda own=threading.get_ident: -own()\n"
+    of_the_service = "from gevent import monkey\nmonkey.patch_all()\nimport sqlalchemy as sa\nengine = sa.create_engine('postgresql+psycopg://shop@db/shop')\n"
     makes = (
         "with engine.begin() as connection:\n    connection.execute(sa.text('CREATE TABLE of_the_import (id int)'))\n"
     )
@@ -170,10 +172,11 @@ def test_code_that_connects_when_it_is_imported_leaves_nothing_on_the_server_and
         {"one": (None, f"import pooled_service\n{CREATE}", "op.drop_table('a')")},
         env=ENV.replace("\nengine = ", "\nfrom pooled_service import engine\n_ = "),
         ini="[alembic]\nscript_location = migrations\nprepend_sys_path = .\n",
-        files={"pooled_service.py": of_the_service + makes},
+        files={"pooled_service.py": of_the_service + makes, "gevent/__init__.py": "", "gevent/monkey.py": gevents},
     )
     revision("one").write_text(f"import pooled_service\n{revision('one').read_text()}")
     proof = prove(question(config), server_url)
+    assert [sys.modules.pop(name).__name__ for name in ("gevent.monkey", "gevent", "pooled_service")]
     assert [finding.message for finding in proof.findings if finding.rule.startswith("T")] == []
     assert len(Path("runs").read_text()) > 1
     assert with_connection(server_url, lambda connection: connection.scalar(sa.text(RELATIONS))) == 0

@@ -364,9 +364,19 @@ def _not_redirected(how: str) -> BadInputError:
 
 
 _OTHERS: Final = ("_pg", "pg._pg", "psycopg2cffi", "adbc_driver_postgresql")
+
+
+def _leave_unpatched(patches: Any) -> None:
+    """Make gevent's or eventlet's patches do nothing. With them the gate's threads would run in turn and wait for each other."""
+    for name in dir(patches):
+        if name.startswith(("patch_", "monkey_patch")):
+            setattr(patches, name, lambda *_, **__: None)
+
+
 _WRAPS: Final[Mapping[str, Callable[[Any], None]]] = {
     **dict(zip(DRIVERS, (_wrap_psycopg, _wrap_psycopg2, _wrap_asyncpg, _wrap_pg8000), strict=True)),
     "ctypes": _wrap_ctypes,
+    **dict.fromkeys(("gevent.monkey", "eventlet.patcher"), _leave_unpatched),
     **dict.fromkeys(_OTHERS, _wrap_other),
 }
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
-from threading import get_ident  # the system's, also after gevent has replaced that of the module
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, event, pool
@@ -229,10 +228,10 @@ def closed_afterwards() -> Iterator[None]:
     their event loop, so a pool only forgets them.
     """
     opened: list[Any] = []
-    here = get_ident()
+    here = threading.get_ident()
 
     def remember(_connection: Any, record: Any) -> None:
-        if get_ident() == here:
+        if threading.get_ident() == here:
             opened.append(record)
 
     try:

@@ -2,10 +2,10 @@
 
 import itertools
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import get_ident  # the system's, also after gevent has replaced that of the module
 from types import FrameType
 from typing import Any
 
@@ -31,7 +31,7 @@ class _Process:
 @contextmanager
 def running(path: str, line: int) -> Iterator[None]:
     """Attribute the statements of the block to the revision in the file `path`, whose function begins on `line`."""
-    _Process.step = _Step(path, line, get_ident(), _greenlet())
+    _Process.step = _Step(path, line, threading.get_ident(), _greenlet())
     try:
         yield
     finally:
@@ -50,7 +50,7 @@ def line_in(path: str | None) -> int | None:
     here = list(_stacks())
     if line := _line_in(here, path):
         return line
-    if get_ident() != step.thread and any(map(_is_ours, itertools.chain(*map(_frames, here)))):
+    if threading.get_ident() != step.thread and any(map(_is_ours, itertools.chain(*map(_frames, here)))):
         return None
     suspended = getattr(step.greenlet, "gr_frame", None)
     return _line_in([suspended, sys._current_frames().get(step.thread)], path) or step.line  # noqa: SLF001 -- the only way to see another thread
