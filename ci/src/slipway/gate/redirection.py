@@ -329,7 +329,7 @@ def _wrap_ctypes(ctypes: Any) -> None:
 
     @wraps(original)
     def load(self: Any, name: Any, *arguments: Any, **parameters: Any) -> None:
-        if _Process.place() and "libpq" in Path(str(name)).name and not _is_by_psycopg():
+        if "libpq" in Path(str(name)).name and _Process.place() and not _is_by_psycopg():
             raise _not_redirected(f"loads {name} by ctypes")
         original(self, name, *arguments, **parameters)
 
