@@ -121,8 +121,8 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
 def spare(server: URL, extensions: Sequence[str]) -> Iterator[tuple[URL, Callable[[], None]]]:
     """Yield the URL of a database and the function that creates it at its first call. Drop it after the block.
 
-    The function uses another thread, because its caller may be inside an event loop. It ignores errors: whoever
-    connects to the database gets them.
+    The function uses another thread, because its caller may be inside an event loop. It ignores errors, because the
+    connection that follows fails, too.
     """
     url = server.set(database=f"{_PREFIX}{secrets.token_hex(4)}")
     asked: list[URL] = []
