@@ -304,6 +304,8 @@ def _together_beside(
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline, done: Collection[Layer]) -> None:
     """Run the layers for new revisions: on rows and beside a second runner in this process, the others in processes beside it."""
     layers, previous, steps = set(evidence.layers).difference(done), evidence.previous, stairway.steps
+    commits = any(steps[node.id].committing for node in baseline.history.nodes if node.new)
+    interruptible = (Layer.INTERRUPTION,) if commits else ()
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         # without the rows layer this process would only wait
@@ -328,7 +330,7 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
 
     with (
         evidence.timed("rows, together, interruptions, previous release, concurrency"),
-        beside_rows(transactions, "transactions and interruptions", Layer.TOGETHER, Layer.INTERRUPTION) as transacted,
+        beside_rows(transactions, "transactions and interruptions", Layer.TOGETHER, *interruptible) as transacted,
         beside_rows(contention, "the previous release and lock queues", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
         if Layer.ROWS in layers:

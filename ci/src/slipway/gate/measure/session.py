@@ -40,7 +40,9 @@ _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
     re.IGNORECASE,
 )
-_GRANTS: Final = re.compile(r"\b(?:GRANT|REVOKE|OWNED|pg_attribute|pg_class)\b", re.IGNORECASE)
+_GRANTS: Final = re.compile(
+    r'\b(?:GRANT|REVOKE|OWNED)\b|\bUPDATE\s+(?:ONLY\s+)?(?:pg_catalog\.)?"?pg_(?:attribute|class)\b', re.IGNORECASE
+)
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
