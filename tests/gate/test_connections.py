@@ -13,6 +13,7 @@ from slipway.gate.measure import role
 from slipway.gate.redirection import Place
 from slipway.migration import database
 from slipway.migration.events import listening
+from slipway.records.gate import Role
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
 
@@ -133,6 +134,13 @@ def test_drivers_other_engines_and_programs_of_a_revision_are_redirected_there_t
     proof = prove_history({"one": (None, CODE.format(decoy=decoy), "pass")})
     assert [finding.measured for finding in proof.findings if finding.fails] == []
     assert proof.verdict is Verdict.PASS
+
+
+def test_the_server_itself_connects_to_no_other_one(prove_history, decoy):
+    write = f"SELECT dblink_exec({decoy!r}, 'CREATE TABLE by_server ()')"
+    body = f"op.execute('CREATE EXTENSION dblink')\nop.execute({write!r})"
+    proof = prove_history({"one": (None, body, "pass")}, role=Role.SUPERUSER)
+    assert [(each.rule, "is unreachable" in each.measured) for each in proof.findings if each.fails] == [("U01", True)]
 
 
 def test_a_session_that_waits_for_its_own_revision_ends_in_time(prove_history, monkeypatch):

@@ -35,6 +35,7 @@ from slipway.gate.rulebook.rows import (
 )
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DECLARED
+from slipway.gate.rulebook.transactions import OUT_OF_TEMPLATE
 from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -61,7 +62,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
-    return in_order(answers.joined(findings))
+    return in_order(answers.joined(findings, OUT_OF_TEMPLATE.format(template=_template(evidence))))
 
 
 def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -143,6 +144,8 @@ def _of_revision(
     if node.new:
         yield from data.check_references(node, steps)
         yield from data.check_unchecked(node, steps, stairway.lines)
+        yield from data.check_switched_off(node, steps.statements)
+        yield from data.check_sequences(node, steps)
         yield from data.check_zones(node, steps, _env_file(evidence).source)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, mapped)

@@ -57,6 +57,8 @@ _SYNCHRONOUS: Final = (
     '[tool.slipway.migrations], such as driver = "postgresql+{}"'
 )
 _ADDRESS: Final = 'the variable that holds the address gets the value "{url}" in [tool.slipway.migrations] variables'
+# addresses in memory, numbers of processes and names of the gate's databases, by which no two runs would agree
+_OF_ONE_RUN: Final = re.compile(r" at 0x[0-9a-f]{4,}|(?<=[Pp]rocess) \d+\b|(?<=slipway_gate)(_[0-9a-f]{8}){2}")
 _VARIABLES: Final = (
     'variables it needs go to [tool.slipway.migrations] variables, such as variables = { NAME = "value" }'
 )
@@ -385,7 +387,7 @@ def sentence(error: BaseException) -> str:
         return str(error)
     message = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
-    return "; ".join([message, hint] if hint else [message, *details(error)])
+    return _OF_ONE_RUN.sub("", "; ".join([message, hint] if hint else [message, *details(error)]))
 
 
 def _fields(error: Any) -> str:

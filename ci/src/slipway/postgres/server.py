@@ -24,10 +24,13 @@ _STOP_SECONDS = 5
 _POLL_SECONDS = 0.002
 # Without these, glibc would return memory after each query and request it again for the next, which takes a fifth of a
 # short query's time.
-_KEEPING_MEMORY = {
+_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**27),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TOP_PAD_": str(2**20),
+    # A revision may name production in dblink, a foreign server or a subscription, to which the server would connect
+    # itself. libpq takes this address in place of the host's, and no network has it.
+    "PGHOSTADDR": "255.255.255.255",
 }
 
 
@@ -79,7 +82,7 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
         more: dict[str, Any] = data.user.process() if data.user else {}
-        more |= {"stdin": DEVNULL, "stdout": log, "stderr": log, "env": os.environ | _KEEPING_MEMORY}
+        more |= {"stdin": DEVNULL, "stdout": log, "stderr": log, "env": os.environ | _ENVIRONMENT}
         return Popen(list(map(str, command)), cwd="/", start_new_session=True, **more)
 
 

@@ -103,8 +103,11 @@ _LONG: Final = 200  # characters of a fact
 _LEVELS: Final = tuple(Level)  # the worst first
 
 
-def joined(findings: Collection[Finding]) -> Iterator[Finding]:
-    """Yield one finding for those that are answered together, then those that are part of another finding."""
+def joined(findings: Collection[Finding], habit: str = "") -> Iterator[Finding]:
+    """Yield one finding for those that are answered together, then those that are part of another finding.
+
+    `habit` is the remedy that changes the template of the project's revisions.
+    """
     counting = [each for each in findings if each.suppressed is None and not _is_cured(each, findings)]
     places = {(each.rule, where, where.of(each)): each for each in reversed(counting) for where in _Where}
     parts: dict[int, list[tuple[Finding, _Answer]]] = {}
@@ -113,13 +116,13 @@ def joined(findings: Collection[Finding]) -> Iterator[Finding]:
             parts.setdefault(id(found[0]), []).append((finding, found[1]))
     contained = {id(part) for several in parts.values() for part, _ in several}
     heads = [each for each in counting if id(each) not in contained]
-    for group in _groups(heads):
+    for group in _groups(heads, habit):
         yield _with_parts(_folded(group), [part for each in group for part in parts.get(id(each), ())])
     by_id = {id(each): each for each in counting}
     for head, several in parts.items():
         reason = f"answered by the remedy of {by_id[head].rule}"
         yield from (replace(part, suppressed=reason) for part, _ in several)
-    yield from map(_folded, _groups([each for each in findings if each.suppressed is not None]))
+    yield from map(_folded, _groups([each for each in findings if each.suppressed is not None], habit))
 
 
 def _is_cured(finding: Finding, findings: Collection[Finding]) -> bool:
@@ -140,7 +143,7 @@ def _answer(finding: Finding, places: dict[tuple[str, _Where, object], Finding])
     return None
 
 
-def _groups(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
+def _groups(findings: Sequence[Finding], habit: str) -> Iterator[Sequence[Finding]]:
     """Yield the findings that are answered together: of a rule in one revision, or in all when the project answers them once."""
     together: dict[object, list[Finding]] = {}
     stuck = {each.revision for each in findings if each.message == transactions.NOT_AGAIN.message}
@@ -148,7 +151,7 @@ def _groups(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
         is_habit = (
             finding.rule in _ONCE
             or (finding.message == transactions.NOT_AGAIN.message and len(stuck) >= _HABIT)
-            or finding.remedy.startswith(transactions.OUT_OF_TEMPLATE.partition("{")[0])
+            or finding.remedy == habit
         )
         is_once = is_habit and finding.suppressed is None
         place = None if is_once else finding.revision

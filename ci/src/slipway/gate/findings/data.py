@@ -45,6 +45,10 @@ _SETS_ZONE: Final = re.compile(
     r"\btime_?zone\b['\"]?\s*(?:=(?!\s*True)|:|\bTO\b)|\bset_config\s*\(\s*'timezone'|\bSET\s+(?:LOCAL\s+|SESSION\s+)?TIME\s+ZONE\b",
     re.IGNORECASE,
 )
+_SWITCHES: Final = re.compile(
+    r"\b(ENABLE(?:\s+REPLICA)?|DISABLE)\s+(?:ALWAYS\s+)?(TRIGGER|RULE|ROW\s+LEVEL\s+SECURITY)\b", re.IGNORECASE
+)
+_LIMITS: Final = re.compile(r"[\w ]+? -?\d+ -?\d+ -?\d+ (?P<last>-?\d+)\b")  # type, start, increment, least, last
 _NAMES_ZONE: Final = re.compile(r"\bAT\s+TIME\s+ZONE\b|\btimezone\s*\(", re.IGNORECASE)
 _ROWS: Final = "ROW EXCLUSIVE"
 _INSERTS: Final = re.compile(
@@ -193,6 +197,27 @@ def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
             yield rules.ZONE.finding(node, f"{line.name} was {was[0]} and is {now[0]}", place, code)
 
 
+def check_switched_off(node: Node, statements: Iterable[Statement]) -> Iterator[Finding]:
+    """Yield a finding for the last statement that switches off triggers, rules or row-level security, unless a later one switches them on."""
+    last: dict[str, Statement | None] = {}
+    for statement in statements:
+        for action, kind in _SWITCHES.findall(statement.sql):
+            last[kind.upper()] = None if action.upper() == "ENABLE" else statement
+    for statement in filter(None, last.values()):
+        yield rules.SWITCHED_OFF.finding(node, statement.sql, statement.line)
+
+
+def check_sequences(node: Node, steps: Steps) -> Iterator[Finding]:
+    """Yield a finding for each sequence whose last number is lower than before."""
+    before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "sequence values"}
+    for line in steps.upgraded.added:
+        was, now = (_LIMITS.match(text) for text in (before.get(line.name, ""), line.definition))
+        if line.kind == "sequence values" and was and now and int(now["last"]) < int(was["last"]):
+            place = line_of([parts(line.name)[-1]], steps.statements)
+            measured = f"{line.name} ends at {now['last']} instead of {was['last']}"
+            yield rules.ENDS_EARLIER.finding(node, measured, place)
+
+
 def _has_zone(time: re.Match[str]) -> bool:
     return not (time["without"] or time["date"])
 
@@ -303,6 +328,8 @@ def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator
         yield rules.DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
     for loss in rows.deleted:
         yield rules.DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
+    for loss in rows.replaced:
+        yield rules.REPLACED.finding(node, loss.words, line_of([parts(loss.name)[-1], "RENAME"], statements))
     for loss in rows.conversions:
         place = line_of([*loss.name.split(".")[1:], "TYPE"], statements)
         code = rules.LOSSY.code.format(table=loss.table, column=loss.column, type=loss.type)

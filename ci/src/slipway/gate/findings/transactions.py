@@ -40,6 +40,9 @@ _SETS = re.compile(
     r"|\bset_config\s*\([^()]*,\s*false\s*\)",
     re.IGNORECASE,
 )
+_SETS_LATER: Final = re.compile(
+    r"\bALTER\s+(?:ROLE|USER(?!\s+MAPPING\b)|DATABASE|SYSTEM)\b[^;]*?\bSET\s+(?!TABLESPACE\b)\w", re.IGNORECASE
+)
 _IN_A_BLOCK = """\
 with op.get_context().autocommit_block():  # restores the mode
     op.execute("…")"""
@@ -98,6 +101,8 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield rules.LEAKING.finding(node, settings[0].sql, settings[0].line)
     for statement in statements:
+        if _SETS_LATER.search(statement.sql):
+            yield rules.FOR_LATER_SESSIONS.finding(node, statement.sql, statement.line)
         if statement.sql == AUTOCOMMIT:
             yield rules.LEAKING.finding(node, "the connection is left in autocommit mode", statement.line, _IN_A_BLOCK)
 

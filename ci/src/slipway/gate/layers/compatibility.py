@@ -309,8 +309,9 @@ class _Releases:
     @cached_property
     def _altered(self) -> set[str]:
         """The names of the columns whose definitions the revisions change."""
-        names = (name for change in self.changes for name in _writes_otherwise(change))
-        return {parts(name)[-1] for name in names}
+        removed = {line.name for change in self.changes for line in change.removed if line.kind == "column"}
+        added = {line.name for change in self.changes for line in change.added if line.kind == "column"}
+        return {parts(name)[-1] for name in added & removed}
 
     def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
         """Return whether a derived INSERT finds no parent key, because the revisions have deleted the parent's rows."""
@@ -368,7 +369,7 @@ class _Releases:
         reads = [
             each for each in working if each.sql.startswith("SELECT") and (not each.table or each.table in concerned)
         ]
-        self._kinds = {each: read_types.kinds(connection, each, self._altered) for each in reads}
+        self._kinds = {each: read_types.kinds(connection, each, self._altered) for each in reads if self._altered}
         writes = ((each, concerned[each.table]) for each in working if each.table in concerned)
         effects = ((each, effects_of_writes.measured(connection, each, table)) for each, table in writes)
         self._effects = {each: effect for each, effect in effects if effect}

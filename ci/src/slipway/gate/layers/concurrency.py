@@ -60,27 +60,27 @@ def examine_queues(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequ
     """Execute every new revision that other sessions could wait for; `queries` are the previous release's."""
 
     def queues(node: Node, of_node: Steps, source: Replica, _gaps: list[str]) -> Contention:
-        if not (tables := locked_tables(of_node.statements)):
-            return Contention()
+        tables = locked_tables(of_node.statements)
         with source.before(node) as database:
             return Contention(queue=queue(source.environment, node, tables, queries, database))
 
-    return _examine(baseline, steps, queues)
+    return _examine(baseline, steps, queues, lambda of_node: bool(locked_tables(of_node.statements)))
 
 
 def examine_runners(baseline: Baseline, steps: Mapping[str, Steps]) -> ConcurrencyResult:
     """Execute every new revision that other sessions could repeat, and those that process tables on many rows."""
-    return _examine(baseline, steps, _runners)
+    return _examine(baseline, steps, _runners, _concerns_runners)
 
 
 def _examine(
     baseline: Baseline,
     steps: Mapping[str, Steps],
     contention: Callable[[Node, Steps, Replica, list[str]], Contention],
+    concerns: Callable[[Steps], bool],
 ) -> ConcurrencyResult:
     result = ConcurrencyResult()
     new = [node for node in baseline.history.nodes if node.new and UP in steps[node.id].changes]
-    concerned = [node for node in new if _concerns_others(steps[node.id])]
+    concerned = [node for node in new if concerns(steps[node.id])]
     if len(new) > _MOST_REVISIONS and concerned:
         result.unreached = True
         result.gaps.append(
@@ -99,7 +99,7 @@ def _examine(
     return result
 
 
-def _concerns_others(steps: Steps) -> bool:
+def _concerns_runners(steps: Steps) -> bool:
     return bool(locked_tables(steps.statements) or processed_tables(steps.statements) or steps.committing)
 
 

@@ -80,6 +80,14 @@ def deleted_rows(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[L
             yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
 
 
+def replaced_tables(before: Snapshot, upgraded: Snapshot, by_name: Back) -> Iterator[Loss]:
+    """Yield the renamed tables whose earlier name now belongs to a relation with fewer rows. `by_name` are the rows under the earlier names."""
+    for oid, table in before.names.items():
+        held, now = before.counts[oid], upgraded.names.get(oid, table)
+        if now != table and len(by_name.get(table, [None] * held)) < held:
+            yield Loss(table, f"{table} has {len(by_name[table])} of its {held} rows now; the others are in {now}")
+
+
 def nulled_values(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
     """Yield columns with values that are now NULL and stay NULL after the downgrade.
 

@@ -45,6 +45,7 @@ from slipway.gate.layers.losses import (
     lossy_conversions,
     lost_by_downgrade,
     nulled_values,
+    replaced_tables,
 )
 from slipway.gate.layers.planted_rows import (
     added_columns,
@@ -112,6 +113,7 @@ class Rows:
     failures: dict[str, Failure] = field(default_factory=dict)
     dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
     deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values that it replaced by NULL
+    replaced: tuple[Loss, ...] = ()  # tables that were renamed, with another one without their rows under their name
     conversions: tuple[LossyConversion, ...] = ()  # values that the upgrade changed through a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
     hidden: list[HiddenRows] = field(default_factory=list)  # rows that row-level security hid from statements
@@ -518,6 +520,9 @@ class _Run:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         rows.conversions = self._seeing_all_rows(lambda connection: tuple(lossy_conversions(connection, before, after)))
+        if any(after.names.get(oid, name) != name for oid, name in before.names.items()):
+            by_name = self._seeing_all_rows(rows_in_earlier_types, before)
+            rows.replaced = tuple(replaced_tables(before, after, by_name))
         rows.compare(before, after, {})  # a failing downgrade restores nothing
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             run(DOWN)

@@ -246,3 +246,39 @@ op.alter_column("{table}", "{column}", type_=sa.{type}{schema})""",
 op.execute("SET LOCAL timezone = 'UTC'")
 op.alter_column("notes", "written", type_=sa.DateTime(timezone=True))""",
 )
+SWITCHED_OFF: Final = _warning(
+    id="D15",
+    name="trigger or row-level security switched off",
+    message="The revision switches off a trigger, a rule or row-level security, and not on again: later writes go unchecked, or roles see rows that were hidden.",
+    code="""\
+op.execute("SET LOCAL session_replication_role = replica")  # no trigger fires in this transaction, and all of them after it
+…  # the writes that need this""",
+    related=("C13", "C24"),
+    bad="""op.execute("ALTER TABLE notes DISABLE TRIGGER ALL")""",
+    good="""\
+op.execute("SET LOCAL session_replication_role = replica")
+op.execute("UPDATE notes SET title = '' WHERE title = ' '")""",
+)
+ENDS_EARLIER: Final = _warning(
+    id="D16",
+    name="sequence that ends earlier",
+    message="The sequence ends earlier than before: the upgrade fails where it has passed the new end, and inserts fail as soon as it gets there.",
+    advice="Keep the type and the MAXVALUE of the sequence.",
+    related=("D09",),
+    before='op.execute("CREATE SEQUENCE numbers")',
+    bad="""op.execute("ALTER SEQUENCE numbers AS integer")""",
+    good="""op.execute("ALTER SEQUENCE numbers CACHE 10")""",
+)
+REPLACED: Final = _warning(
+    id="D17",
+    name="table replaced without its rows",
+    message="Another table has the name now and not the rows: every query finds fewer rows until they are copied.",
+    code="""\
+op.execute("INSERT INTO … SELECT * FROM …")  # in the same revision, right after the new table exists""",
+    related=("C04", "D03"),
+    bad="""\
+op.rename_table("notes", "entries")
+op.execute("CREATE TABLE notes (LIKE entries INCLUDING ALL)")""",
+    good="""\
+op.execute("CREATE TABLE entries (LIKE notes INCLUDING ALL)")  # the releases write both until all rows are copied""",
+)

@@ -269,6 +269,15 @@ op.execute("INSERT INTO notes VALUES (700, 700)")  # checked when the transactio
     bad=ADD_COLUMN,
     good=ADD_COLUMN,
 )
+FOR_LATER_SESSIONS: Final = _warning(
+    id="T15",
+    name="setting of later sessions",
+    message="The setting holds for every later session of a role, a database or the server, those of the releases too; the gate tests none of them with it.",
+    code='op.execute("SET LOCAL …")  # in this revision only; a setting of the service belongs into the options of its connections',
+    related=("T09",),
+    bad="""op.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ''9s''', current_database()); END $$")""",
+    good="""op.execute("SET LOCAL lock_timeout = '9s'")""",
+)
 RESET_FIRST: Final = """\
 # at the beginning of upgrade(), because a released revision leaves the session otherwise:
 {statements}"""
