@@ -122,7 +122,7 @@ def joined(findings: Collection[Finding], habit: str = "") -> Iterator[Finding]:
     for head, several in parts.items():
         reason = f"answered by the remedy of {by_id[head].rule}"
         yield from (replace(part, suppressed=reason) for part, _ in several)
-    yield from map(_folded, _groups([each for each in findings if each.suppressed is not None], habit))
+    yield from map(_folded, _groups([each for each in findings if each.suppressed is not None]))
 
 
 def _is_cured(finding: Finding, findings: Collection[Finding]) -> bool:
@@ -143,7 +143,7 @@ def _answer(finding: Finding, places: dict[tuple[str, _Where, object], Finding])
     return None
 
 
-def _groups(findings: Sequence[Finding], habit: str) -> Iterator[Sequence[Finding]]:
+def _groups(findings: Sequence[Finding], habit: str = "") -> Iterator[Sequence[Finding]]:
     """Yield the findings that are answered together: of a rule in one revision, or in all when the project answers them once."""
     together: dict[object, list[Finding]] = {}
     stuck = {each.revision for each in findings if each.message == transactions.NOT_AGAIN.message}
