@@ -68,6 +68,13 @@ def test_a_habit_of_the_project_is_one_finding_and_two_of_a_kind_are_two():
     assert once.revisions == ("r0", "r1", "r2", "r3")
     assert len(shown(stuck[:2])) == 2
     assert len(shown([found("R05", 5), found("R05", 5, "r2")])) == 1
+    indexes = [
+        replace(found("drift", 5, f"r{n}"), measured=f"only the migrations have index i{n} CREATE INDEX i{n} …")
+        for n in range(3)
+    ]
+    (drift,) = shown(indexes)
+    assert (drift.measured[:2], drift.also) == ("3:", ("r1", "r2"))
+    assert len(shown([*indexes[:2], found("drift", 6, "r2")])) == 3
     (both,) = shown([found("T02", 4), found("T03", 5)])
     assert (both.rule, both.remedy.splitlines()[0]) == (
         "T03",

@@ -3,6 +3,7 @@
 A consequence is part of the finding whose remedy answers it, too: it is in that finding's words, and suppressed by itself.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -98,6 +99,8 @@ _ANSWERS: Final = (
         if rule is not waiting.SEVERAL
     ),
 )
+_ONLY_MIGRATED: Final = "only the migrations have index "
+_PLAIN: Final = " CREATE INDEX "  # it forbids no rows
 _HABIT: Final = 3  # revisions with the same finding
 _LONG: Final = 200  # characters of a fact
 _LEVELS: Final = tuple(Level)  # the worst first
@@ -146,22 +149,29 @@ def _answer(finding: Finding, places: dict[tuple[str, _Where, object], Finding])
 def _groups(findings: Sequence[Finding], habit: str = "") -> Iterator[Sequence[Finding]]:
     """Yield the findings that are answered together: of a rule in one revision, or in all when the project answers them once."""
     together: dict[object, list[Finding]] = {}
-    stuck = {each.revision for each in findings if each.message == transactions.NOT_AGAIN.message}
+    kinds = {(kind, each.revision) for each in findings if (kind := _kind(each))}
+    revisions = Counter(kind for kind, _ in kinds)
     for finding in findings:
-        is_habit = (
-            finding.rule in _ONCE
-            or (finding.message == transactions.NOT_AGAIN.message and len(stuck) >= _HABIT)
-            or finding.remedy == habit
-        )
+        kind = _kind(finding)
+        is_habit = finding.rule in _ONCE or revisions[kind] >= _HABIT or finding.remedy == habit
         is_once = is_habit and finding.suppressed is None
         place = None if is_once else finding.revision
         # Advice about a rename or a column to be dropped contains its name, so it is given for each. Other advice needs
         # one example only.
         advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
-        key = (finding.rule, finding.level, place, finding.suppressed, advice)
+        key = (finding.rule, finding.level, place, finding.suppressed, advice, kind if is_once else "")
         folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or is_once
         together.setdefault(key if folds else id(finding), []).append(finding)
     yield from together.values()
+
+
+def _kind(finding: Finding) -> str:
+    """Return the words for what several revisions of a project may have as its habit; empty for other findings."""
+    if finding.rule == rows.BEHIND.id:
+        return finding.measured
+    if finding.rule == schema.DRIFT.id:
+        return _ONLY_MIGRATED if finding.measured.startswith(_ONLY_MIGRATED) and _PLAIN in finding.measured else ""
+    return finding.message if finding.message in (transactions.NOT_AGAIN.message, transactions.MIXED.message) else ""
 
 
 def _folded(group: Sequence[Finding]) -> Finding:
