@@ -17,7 +17,7 @@ from typing import Any
 import gate
 import layers
 import release
-from servers import server
+from servers import BINARIES, server
 from timing import SLOW_RUNS, SLOW_SECONDS, Timing, done, inherited, timed
 
 from slipway.postgres import binaries
@@ -35,7 +35,7 @@ def main() -> None:
     }
     arguments = _arguments(tuple(parts))
     print(
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, PostgreSQL {binaries.find(None).version}, {arguments.runs} runs, "
+        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, PostgreSQL {BINARIES.version}, {arguments.runs} runs, "
         f"{min(arguments.runs, SLOW_RUNS)} of programs that take more than {SLOW_SECONDS} s: median (least to most)\n"
     )
     for name, part in parts.items():
@@ -63,9 +63,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 def postgres(runs: int) -> Iterator[str]:
     """Print the start of a server, beside initdb and pg_ctl of the same binaries."""
     server_binaries = binaries.find(None)
-    with server():
+    with server(server_binaries):
         pass  # from here on the cached data directory exists
-    ready = Timing(tuple(timed(_start_and_stop) for _ in range(runs)))
+    ready = Timing(tuple(timed(lambda: _start_and_stop(server_binaries)) for _ in range(runs)))
     plain = Timing(tuple(timed(lambda: _initdb_and_pg_ctl(server_binaries.directory)) for _ in range(runs)))
     yield "| a Postgres that answers | slipway | initdb + pg_ctl | ratio |"
     yield "| --- | --- | --- | --- |"
@@ -86,8 +86,8 @@ def rehearsal(runs: int) -> Iterator[str]:
         yield f"| again | {Timing(tuple(seconds[1:]))} |"
 
 
-def _start_and_stop() -> None:
-    with server():
+def _start_and_stop(installation: binaries.Binaries) -> None:
+    with server(installation):
         pass
 
 

@@ -9,12 +9,15 @@ from anyio.from_thread import start_blocking_portal
 
 from slipway.postgres import binaries
 from slipway.postgres.server import running
+from slipway.settings import Migrations
+
+BINARIES = binaries.find(Migrations().major)  # those with which the gate tests the generated histories
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(installation: binaries.Binaries = BINARIES) -> Iterator[str]:
     """Start a server and return its URL."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(binaries.find(None))) as started:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(installation)) as started:
         yield started.url
 
 
