@@ -17,8 +17,8 @@ CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n   
 @pytest.mark.parametrize(
     ("reason", "known", "listed"),
     [
-        ("KeyError: 'API_KEY'", {}, "HOST (app/config.py line 5), API_KEY (app/config.py line 2)"),
-        ("SettingsError: host: Field required", {}, "HOST (app/config.py line 5), API_KEY (app/config.py line 2)"),
+        ("KeyError: 'API_KEY'", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
+        ("SettingsError: host: Field required", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
         ("KeyError: 'API_KEY'", {"HOST": "mail"}, ""),
         ("SyntaxError: invalid syntax", {}, ""),
     ],

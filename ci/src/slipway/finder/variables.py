@@ -351,7 +351,7 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
     name, classes, delimiter = at.name, at.classes, at.delimiter
     checked = _checked_by(node)
     for field in node.body:
-        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name) or field.target.id[0] == "_":
             continue
         variable = _alias(field.value) or f"{prefix}{field.target.id}".upper()
         default = given.get(field.target.id, _default(field.value))
@@ -431,8 +431,10 @@ def _is_required(call: ast.expr | None) -> bool:
 
 def _alias(value: ast.expr | None) -> str:
     for each in value.keywords if isinstance(value, ast.Call) else ():
-        if each.arg in {"alias", "validation_alias", "env"} and (text := text_in(each.value)):
-            return text.upper()
+        if each.arg in {"alias", "validation_alias", "env"}:
+            several = each.value.args if isinstance(each.value, ast.Call) else [each.value]  # AliasChoices(…)
+            if texts := [*filter(None, map(text_in, several))]:
+                return next((text for text in texts if text.isupper()), texts[0]).upper()
     return ""
 
 
