@@ -110,6 +110,11 @@ def test_a_downgrade_that_raises_anything_else_fails(prove_history):
     assert prove_history({"one": (None, TABLE, "assert False, 'no way back'")}).verdict is Verdict.FAIL
 
 
+VIEW = (
+    f"CREATE OR REPLACE VIEW seen AS SELECT {', '.join(f'{n} AS column_number_{n}' for n in range(79))}, {{}} AS last"
+)
+
+
 @pytest.mark.parametrize(
     ("upgrade", "downgrade", "measured"),
     [
@@ -129,11 +134,20 @@ def test_a_downgrade_that_raises_anything_else_fails(prove_history):
             DROP,
             "left behind: schema b; missing: schema other",
         ),
+        (
+            f"{TABLE}\nop.execute({VIEW.format(3)!r})",
+            f"{DROP}\nop.execute({VIEW.format(2)!r})",
+            "left behind: query of public.seen … column_number_76, 77 AS column_number_77, 78 AS column_number_78, 2 AS",
+        ),
     ],
-    ids=["a table", "a sequence", "too much", "a rename"],
+    ids=["a table", "a sequence", "too much", "a rename", "a long query"],
 )
 def test_a_downgrade_that_leaves_a_trace_is_an_error(prove_history, upgrade, downgrade, measured):
-    base = (None, "op.execute('CREATE SCHEMA other')", "op.execute('DROP SCHEMA other')")
+    base = (
+        None,
+        f"op.execute('CREATE SCHEMA other')\nop.execute({VIEW.format(1)!r})",
+        "op.execute('DROP VIEW seen')\nop.execute('DROP SCHEMA other')",
+    )
     findings = prove_history({"zero": base, "one": ("zero", upgrade, downgrade)}).findings
     assert findings[0].rule == "R03"
     assert findings[0].level is Level.ERROR

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 from slipway.gate.findings import transactions
@@ -22,6 +23,7 @@ _MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 # codes for an existing relation, schema, column or other object
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})
 _NOT_BUILT_IN: Final = "is not supported in this build"
+_CONTEXT: Final = 60  # characters shown before a difference
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error about a constraint without a name
 
 
@@ -177,8 +179,23 @@ def _key(line: Line) -> tuple[str, str]:
 
 
 def _difference(change: Change) -> str:
-    sides = [
-        f"left behind: {few(change.added)}" if change.added else "",
-        f"missing: {few(change.removed)}" if change.removed else "",
-    ]
+    added, removed = (
+        _from_the_difference(change.added, change.removed),
+        _from_the_difference(change.removed, change.added),
+    )
+    sides = [f"left behind: {few(added)}" if added else "", f"missing: {few(removed)}" if removed else ""]
     return "; ".join(part for part in sides if part)
+
+
+def _from_the_difference(lines: Iterable[Line], others: Iterable[Line]) -> list[Line]:
+    """Return the lines with long definitions, such as queries of views, shown from shortly before where they differ from the other side's."""
+    known = {_key(line): line.definition for line in others}
+    return [
+        replace(line, definition=_without_equal_beginning(line.definition, known.get(_key(line), ""))) for line in lines
+    ]
+
+
+def _without_equal_beginning(definition: str, other: str) -> str:
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(definition, other, strict=False)))
+    equal = definition[: max(0, same - _CONTEXT)].rpartition(" ")[0]
+    return f"… {definition[len(equal) + 1 :]}" if len(equal) > _CONTEXT else definition
