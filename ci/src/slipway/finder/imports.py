@@ -46,6 +46,8 @@ def loaded(tree: Tree) -> Loaded:
     return Loaded(tuple(seen), frozenset(packages - sys.stdlib_module_names))
 
 
+_DOTTED: Final = re.compile(r"\w+(?:\.\w+)*(?::\w+)?")
+_LONGEST: Final = 200  # characters of a dotted name; a longer text is data
 _FINDS_MODULES: Final = re.compile(r"iter_modules|walk_packages|find_modules|import_module\(|import_string\(|\.scan\(")
 
 
@@ -63,13 +65,14 @@ def reached(tree: Tree, module: str) -> frozenset[str] | None:
         if _FINDS_MODULES.search(tree.read(file)):
             return None
         for node in ast.walk(parsed(tree.read(file))):
-            named = [text_in(node) or ""]
+            text = text_in(node) or ""
+            named = [text] if len(text) <= _LONGEST and _DOTTED.fullmatch(text) else []
             if isinstance(node, ast.Import):
                 named = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 origin = origin_of(node, name, is_package=file.endswith("__init__.py"))
                 named = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-            for path in (each.split(":")[0].split(".") for each in named if each):
+            for path in (each.partition(":")[0].split(".") for each in named):
                 waiting += [".".join(path[:length]) for length in range(1, len(path) + 1)]
     return frozenset(seen.values())
 
