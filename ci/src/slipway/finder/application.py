@@ -87,10 +87,12 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
         found.sort(key=lambda each: not each.factory)
     started = {start.target: start.place for start in starts(tree)}
     served = started.keys()
-    for target in served - {each.target for each in found}:
+    known = {each.target for each in found}
+    for target, place in started.items():
         module, _, name = target.partition(":")
-        if name in _imported(tree, module):  # the module of the server adds to an application of another one
-            yield Fact(subject=Subject.FLASK_APP, value=target, place=started[target])
+        # the module of the server adds to an application of another one
+        if target not in known and name in _imported(tree, module):
+            yield Fact(subject=Subject.FLASK_APP, value=target, place=place)
     found.sort(key=lambda each: each.target not in served)
     for each in found:
         others = ", ".join(other.target for other in ready if other is not each)
