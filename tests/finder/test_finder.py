@@ -408,22 +408,29 @@ kind: Service
 """
 
 
-def test_a_manifest_of_kubernetes_has_command_port_health_path_and_variables():
+def test_a_manifest_of_kubernetes_has_command_port_and_health_path_and_its_variables_are_productions():
     files = {"k8s/api.yaml": MANIFEST, "app/main.py": FASTAPI, "a.py": "os.environ['MODE']\nos.environ['TOKEN']\n"}
+    page = "kind: Deployment\n  containers:\n    - image: shop/page\n      ports:\n        - containerPort: 3000\n"
+    files["k8s/a-page.yaml"] = f"{page}      livenessProbe:\n        httpGet:\n          path: /page\n"
     survey = surveyed(ALEMBIC | files)
     assert survey.value(Subject.COMMAND) == "uvicorn app.main:app --proxy-headers --host 0.0.0.0 --port 8080"
     assert [fact.value for fact in survey.facts_about(Subject.HEALTH_PATH)][:2] == ["/up", "/alive"]
     assert survey.values(Subject.PORT)[:2] == ("8080", "9000")
     assert survey.value(Subject.MIGRATES) == "alembic upgrade head"
-    assert set(survey.values(Subject.VARIABLE)) == {"MODE=live", f"TOKEN={SECRET}"}
+    assert set(survey.values(Subject.VARIABLE)) == {"MODE=slipway", f"TOKEN={SECRET}"}
 
 
 def test_the_values_of_a_chart_have_probes_and_a_port_unless_a_template_fills_them():
     values = "readinessProbe:\n  httpGet:\n    path: /ready\n    port: http\ncontainerPort: 7000\n"
     template = MANIFEST.replace('"/up" # soon', "{{ .Values.path }}").replace("8080", "{{ .Values.port }}")
-    files = {"charts/shop/values.yaml": values, "charts/shop/templates/deployment.yaml": template}
+    files = {
+        "charts/shop/values.yaml": f"image: {{repository: shop}}\n{values}",
+        "charts/a/values.yaml": f"{values.replace('/ready', '/another/program')}args: [uvicorn]\n",
+        "charts/shop/templates/deployment.yaml": template.replace('"--proxy', '"{{ .Values.more }}", "--proxy'),
+    }
     survey = surveyed(ALEMBIC | files)
     assert (survey.value(Subject.HEALTH_PATH), survey.value(Subject.PORT)) == ("/ready", "7000")
+    assert "{{" not in survey.value(Subject.COMMAND)
     assert (
         surveyed(ALEMBIC | {"values.yaml": "a: 1\n", "k8s/x.yaml": "kind: Service\n"}).fact(Subject.HEALTH_PATH) is None
     )
@@ -432,7 +439,7 @@ def test_the_values_of_a_chart_have_probes_and_a_port_unless_a_template_fills_th
 def test_a_health_path_of_a_module_that_the_application_does_not_import_is_a_guess_and_the_last_choice():
     files = {
         "Dockerfile": "FROM python:3\nCMD uvicorn app.main:app\n",
-        "app/main.py": "def create():\n    from app import routes\n",
+        "app/main.py": "'worker.main: text of a person'\ndef create():\n    from app import routes\n",
         "app/routes.py": "@app.get('/status')\ndef status(): ...\n",
         "worker/main.py": "@app.get('/healthz')\ndef healthz(): ...\n",
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from slipway.finder.compose import of_own_services
-from slipway.finder.kubernetes import containers
+from slipway.finder.kubernetes import serving
 from slipway.finder.mounting import Prefix, mounts_in
 from slipway.finder.start import CHECKED, checks_of_images
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
@@ -58,7 +58,7 @@ def health_path(tree: Tree) -> Iterator[Fact]:
     When there are none, yield a path that the framework answers.
     """
     yield from (Fact(subject=Subject.HEALTH_PATH, value=each[2], place=place) for place, each in checks_of_images(tree))
-    of_containers = (each for container in containers(tree) for each in container.health_paths())
+    of_containers = (each for container in serving(tree) for each in container.health_paths())
     yield from (Fact(subject=Subject.HEALTH_PATH, value=path, place=place) for place, path in of_containers)
     for name in tree.matching(COMPOSE):
         for place, line in of_own_services(tree, name):

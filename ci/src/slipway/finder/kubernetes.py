@@ -1,12 +1,15 @@
-"""Manifests of Kubernetes and the values of Helm charts, read line by line: probes, ports, commands and variables of the service's containers."""
+"""Manifests of Kubernetes and the values of Helm charts, read line by line: probes, ports and commands of the service's containers.
+
+Variables are not read, because their values are production's.
+"""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final
 
-from slipway.finder.compose import commands_of_compose
+from slipway.finder.compose import SERVERS, commands_of_compose
 from slipway.finder.tree import Tree
 
 _FILES: Final = r"(?:\.\./)*(?:[\w-]+/)?(?:k8s|kubernetes|kustomize|manifests|helm|charts?|openshift|deploy(?:ment)?s?|infra|ops)/(?:[\w.-]+/)*[\w.-]+\.ya?ml|(?:[\w-]+/)?(?:deployment|k8s|values)[\w.-]*\.ya?ml"
@@ -14,15 +17,15 @@ _RUNS: Final = re.compile(r"^kind:\s*[\"']?(?:Deployment|StatefulSet|DeploymentC
 _VALUES: Final = re.compile(r"(?:.*/)?values[\w.-]*\.ya?ml")
 _PROBED: Final = re.compile(r"Probe:|containerPort:|^\s*(?:command|args):", re.MULTILINE)
 _CONTAINERS: Final = re.compile(r"(\s*)(?:-\s+)?(?:init)?[cC]ontainers:\s*(?:#.*)?")
+_IMAGE: Final = re.compile(r"\b(?:image|repository):\s*[\"']?[\w{]")
 _FOREIGN: Final = re.compile(
-    r"(?:image|repository):\s*[\"']?\S*(?:postgres|redis|nginx|mysql|mariadb|mongo|rabbitmq|kafka|elastic|minio|envoy|proxy|memcached|traefik|pgbouncer|busybox|node)",
+    r"\b(?:image|repository):\s*[\"']?\S*\b(?:postgres|redis|valkey|nginx|mysql|mariadb|mongo|rabbitmq|kafka|elastic|opensearch|minio|envoy|proxy"
+    r"|memcached|traefik|pgbouncer|busybox|node|frontend|grafana|prometheus|loki|keycloak|vault|fluent|datadog|opentelemetry|exporter)",
 )
 _PROBES: Final = ("readinessProbe", "startupProbe", "livenessProbe")
 _KEY: Final = re.compile(r"(\s*)(?:-\s+)?([\w-]+):")
 _PATH: Final = re.compile(r"\s*(?:-\s+)?path:\s*[\"']?(/[\w/.-]*)[\"']?\s*(?:#.*)?")
 _PORT: Final = re.compile(r"\s*(?:-\s+)?(?:containerPort|targetPort|port):\s*[\"']?(\d{2,5})[\"']?\s*(?:#.*)?")
-_NAME: Final = re.compile(r"\s*-\s+name:\s*[\"']?([A-Z][A-Z0-9_]*)[\"']?\s*(?:#.*)?")
-_VALUE: Final = re.compile(r"\s*value:\s*(?:\"([^\"]*)\"|'([^']*)'|([^\"'#{]*?))\s*(?:#.*)?")
 
 Line = tuple[str, str]
 
@@ -45,18 +48,12 @@ class Container:
         yield from ((place, match[1]) for place, line in lines if (match := _PORT.fullmatch(line)))
 
     def command(self) -> tuple[str, tuple[str, ...]] | None:
-        """Return the place and the words of its command and arguments; None when the image's command runs."""
+        """Return the place and the words of its command and arguments; None when the image's command or that of a template runs."""
         lines = [(place, re.sub(r"^(\s*)- (?=(?:command|args):)", r"\1  ", line)) for place, line in self.lines]
         lines = [(place, re.sub(r"^(\s*)args:", r"\1command:", line)) for place, line in lines]
         found = [*commands_of_compose(lines)]
-        return (found[0][0], tuple(word for _, words in found for word in words)) if found else None
-
-    def variables(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the names, values and places of variables with a literal value."""
-        for (place, line), (_, following) in pairwise(self.lines):
-            name, value = _NAME.fullmatch(line), _VALUE.fullmatch(following)
-            if name and value:
-                yield name[1], value[1] or value[2] or value[3] or "", place
+        words = tuple(word for _, each in found for word in each)
+        return (found[0][0], words) if words and "{{" not in " ".join(words) else None
 
     def _below(self, key: str) -> Iterator[Line]:
         """Yield the lines below a key that belong to its value."""
@@ -79,7 +76,7 @@ def containers(tree: Tree) -> Iterator[Container]:
             continue
         lines = [*tree.lines(name)]
         if _VALUES.fullmatch(name) and _PROBED.search(text):
-            found = [lines]
+            found = [lines] if _IMAGE.search(text) else []  # without an image they are those of another program's chart
         else:
             found = [*_of_manifest(lines)] if _RUNS.search(text) else []
         yield from (
@@ -87,18 +84,25 @@ def containers(tree: Tree) -> Iterator[Container]:
         )
 
 
+def serving(tree: Tree) -> list[Container]:
+    """Return the containers that start a server of Python; all containers when none does."""
+    found = [*containers(tree)]
+    commands = [(each, each.command() or ("", ())) for each in found]
+    return [
+        each for each, (_, words) in commands if any(server in word for word in words for server in SERVERS)
+    ] or found
+
+
 def _of_manifest(lines: list[Line]) -> Iterator[list[Line]]:
     """Yield the lines of each container of a manifest."""
     for at, (_, line) in enumerate(lines):
         if not (match := _CONTAINERS.fullmatch(line)):
             continue
-        below = [at + 1]
-        while below[-1] < len(lines) and _belongs(lines[below[-1]][1], len(match[1])):
-            below.append(below[-1] + 1)
-        own = lines[at + 1 : below[-1]]
+        depth = len(match[1])
+        own = [*takewhile(lambda each: _belongs(each[1], depth), lines[at + 1 :])]  # noqa: B023 -- used at once
         items = [index for index, (_, text) in enumerate(own) if text.lstrip().startswith("- ")]
-        depth = min((_indent(own[index][1]) for index in items), default=0)
-        starts = [index for index in items if _indent(own[index][1]) == depth]
+        first = min((_indent(own[index][1]) for index in items), default=0)
+        starts = [index for index in items if _indent(own[index][1]) == first]
         yield from (own[start:end] for start, end in pairwise((*starts, len(own))))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from slipway.finder.compose import SERVERS, commands_of_compose, of_own_services
 from slipway.finder.dockerfile import instructions, words
-from slipway.finder.kubernetes import containers
+from slipway.finder.kubernetes import containers, serving
 from slipway.finder.tree import COMPOSE, Tree, without_password
 from slipway.records.survey import Fact, Subject
 
@@ -291,7 +291,7 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
     for name in tree.matching(_GUNICORN):
         if match := _BIND.search(tree.read(name)):
             yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, match[0]))
-    for place, port in (each for container in containers(tree) for each in container.ports()):
+    for place, port in (each for container in serving(tree) for each in container.ports()):
         yield Fact(subject=Subject.PORT, value=port, place=place)
     yield from ports
     yield from _of_pyramid(tree)

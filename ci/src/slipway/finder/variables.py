@@ -11,7 +11,6 @@ from slipway.database_url import LOGIN
 from slipway.finder.compose import of_own_services
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded, origin_of
-from slipway.finder.kubernetes import containers
 from slipway.finder.start import starts
 from slipway.finder.tree import COMPOSE, Tree, called, is_of_script, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
@@ -203,16 +202,13 @@ def _of_images(tree: Tree) -> dict[str, Variable]:
 
 
 def _of_compose(tree: Tree) -> dict[str, Variable]:
-    """Return the variables that compose files and manifests set. Leave out paths, which exist in the container only."""
+    """Return the variables that compose files set. Leave out paths, which exist in the container only."""
     found: dict[str, Variable] = {}
     files = sorted(tree.matching(COMPOSE), key=len)  # that of no special use first
     for place, line in (line for name in files for line in of_own_services(tree, name)):
         match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
         if match and match[2][:1] not in _NO_VALUE and "$" not in match[2]:
             found.setdefault(match[1], Variable(match[1], match[2], place))
-    for name, value, place in (each for container in containers(tree) for each in container.variables()):
-        if value[:1] not in _NO_VALUE and "$" not in value:
-            found.setdefault(name, Variable(name, value, place))
     return found
 
 
