@@ -33,6 +33,8 @@ PLAIN = {
     "BUCKET": "the-assets-of-production-2026",
     "URL": "https://shop.example.org/a:b@c",
     "PAGE": "http://shop.example.org:8080/@a",
+    "PEER": '{"url":"http://peer:8080","owner":"a@b"}',
+    "DATA": f"x://y:{'z' * 4000}@",
     "EMPTY": "",
 }
 

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 T = TypeVar("T")
 
-# User and password in any URL. SQLAlchemy accepts an unquoted slash in a password; a port before a path is none.
-LOGIN: Final = r"://([^:/@\s\[]*):(?!\d+[/?#])([^@\s]+)@"
+# User and password in any URL. SQLAlchemy accepts an unquoted slash in a password; a port before a path or a quote is
+# none. The limit, longer than a token of IAM, keeps the time for a line with thousands of URLs short.
+LOGIN: Final = r"""://([^:/@\s\[]*):(?!\d{1,5}["',/?#])([^@\s]{1,3000})@"""
 
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
