@@ -309,6 +309,8 @@ def test_a_companys_proxy_is_not_asked_for_a_simulator_on_this_machine(monkeypat
     reach_this_machine_directly(variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    reach_this_machine_directly(wildcard := {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "*"})
+    assert wildcard["NO_PROXY"] == "*"
     client = httpx.Client(verify=NO_CERTIFICATES)
     urls = ("http://127.0.0.1:4566", "http://localhost:4566", "http://ours.example", "http://aws.example")
     assert [bool(get_environ_proxies(url)) for url in urls] == [False, False, False, True]

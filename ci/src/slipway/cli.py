@@ -105,8 +105,9 @@ def _handle_signals() -> None:
 
 def reach_this_machine_directly(variables: MutableMapping[str, str]) -> None:
     """Except this machine from the proxies in the variables: a company's proxy does not reach the simulator here."""
-    if any(name.lower().endswith("_proxy") for name in variables):
-        excepted = variables.get("no_proxy") or variables.get("NO_PROXY", "")
+    excepted = variables.get("no_proxy") or variables.get("NO_PROXY", "")
+    # libraries know the wildcard only alone
+    if excepted.strip() != "*" and any(name.lower().endswith("_proxy") for name in variables):
         direct = ",".join(filter(None, (excepted, "127.0.0.1", "localhost")))
         variables.update({"no_proxy": direct, "NO_PROXY": direct})
 
