@@ -414,7 +414,7 @@ async def test_a_throttled_call_is_retried(account):
 
 async def test_several_refusals_are_one_sentence(account):
     wanted = spec(ABSENT, access_role="arn:aws:iam::123456789012:role/absent")
-    assert "(and 1 more: `slipway preflight --image " in (await refusal(account, wanted))[0]
+    assert "(and 1 more: `slipway preflight --environment staging --image " in (await refusal(account, wanted))[0]
 
 
 async def test_nothing_is_started_when_something_is_refused(account):

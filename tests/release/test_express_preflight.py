@@ -197,7 +197,7 @@ async def test_quotas_are_refused_before_anything_is_made_and_only_those_that_th
             ("services", "the cluster default has 0 services; the account may have 0"),
         ]
         assert all("request-service-quota-increase" in check.remedy for check in refused)
-        with pytest.raises(RefusedError, match="2 more: `slipway preflight` lists them"):
+        with pytest.raises(RefusedError, match=r"2 more: `slipway preflight --environment .* --image .*` lists them"):
             await there.environment.deploy(digest, there.tell)
         assert "CreateExpressGatewayService" not in there.account.cloud.requests
         quotas.cluster_services, quotas.balancers, quotas.vcpus = 1, 1, 0.3

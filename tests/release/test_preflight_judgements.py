@@ -120,7 +120,7 @@ def test_the_first_refusal_is_reported_with_the_number_of_others():
         )
     assert (
         str(refused.value)
-        == "there is no role x (and 2 more: `slipway preflight --image notes@sha256:1` lists them); staging is unchanged: make it"
+        == "there is no role x (and 2 more: `slipway preflight --environment staging --image notes@sha256:1` lists them); staging is unchanged: make it"
     )
 
 

@@ -81,10 +81,10 @@ def refuse(result: Preflight) -> None:
     if not result.refusals:
         return
     first, *others = result.refusals
-    more = (
-        f" (and {len(others)} more: `slipway preflight --image {one_line(result.image)}` lists them)" if others else ""
-    )
-    unchanged = f"{one_line(result.environment)} is unchanged"
+    environment = one_line(result.environment)
+    command = f"slipway preflight --environment {environment} --image {one_line(result.image)}"
+    more = f" (and {len(others)} more: `{command}` lists them)" if others else ""
+    unchanged = f"{environment} is unchanged"
     raise RefusedError(f"{one_line(first.found)}{more}; {unchanged}", one_line(first.remedy) or "see the lines above")
 
 
