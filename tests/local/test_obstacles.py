@@ -8,6 +8,7 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.local.obstacles import with_its_causes
 from slipway.settings import Migrations
+from slipway.toml import loads
 from slipway.workload.python import Python
 
 HERE = Python(Path(sys.prefix))
@@ -19,6 +20,7 @@ CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n   
     [
         ("KeyError: 'API_KEY'", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
         ("SettingsError: host: Field required", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
+        ("UndefinedColumn: api_key_id", {}, ""),
         ("KeyError: 'API_KEY'", {"HOST": "mail"}, ""),
         ("SyntaxError: invalid syntax", {}, ""),
     ],
@@ -30,6 +32,17 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
     first, *others = with_its_causes(error, tmp_path, Migrations(variables=known), HERE).obstacles
     assert first is error
     assert [each.what.partition(": ")[2] for each in others] == ([listed] if listed else [])
+
+
+def test_the_variables_that_the_settings_lack_are_to_be_added_to_those_that_they_have(tmp_path):
+    missing, error = {"A": '{"b": "c\x7f"}', "B": "1"}, BadInputError("env.py line 3 fails", "KeyError: 'A'")
+    steps = [
+        str(with_its_causes(error, tmp_path, Migrations(variables=known), HERE, missing).obstacles[1])
+        for known in ({}, {"C": "1"})
+    ]
+    assert loads(steps[0].partition("know some: ")[2]) == {"variables": missing}
+    assert loads(f"[variables]\n{steps[1].partition('know some: ')[2]}".replace(", B", "\nB")) == {"variables": missing}
+    assert "add them to variables of [tool.slipway.migrations]" in steps[1]
 
 
 def test_an_error_that_quotes_the_stand_in_names_the_variables_that_have_it(tmp_path):

@@ -23,7 +23,9 @@ def written(value: object) -> str:
         return f"{{ {', '.join(f'{key_of(key)} = {written(item)}' for key, item in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(written, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )  # the only one that JSON allows and TOML does not
 
 
 def key_of(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from slipway import toml
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
 from slipway.finder.interpreter import bounds, versions
 from slipway.finder.settings_files import named_examples
@@ -73,9 +74,9 @@ def with_its_causes(
         places = {fact.value.partition("=")[0]: f" ({fact.place})" for fact in survey.facts_about(Subject.VARIABLE)}
         listed = ", ".join(f"{name}{places.get(name, '')}" for name in values)
         what = f"the settings have no value for variables that the service needs: {listed}"
-        added = ", ".join(f'{name} = "{value}"' for name, value in values.items())
-        step = f"add them to [tool.slipway.migrations], with better values if you know some: variables = {{ {added} }}"
-        causes.append(BadInputError(what, step))
+        added, table = toml.written(values), "[tool.slipway.migrations]"
+        to, lines = (f"variables of {table}", added[2:-2]) if migrations.variables else (table, f"variables = {added}")
+        causes.append(BadInputError(what, f"add them to {to}, with better values if you know some: {lines}"))
     elif made_up and repr(STAND_IN) in str(error):
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
         causes.append(BadInputError(what, "give each a value that it knows in [tool.slipway.migrations] variables"))
@@ -89,7 +90,9 @@ def with_its_causes(
 
 def named_in(text: str, variable: str) -> bool:
     """Return whether a text names a variable: literally, as a field in small letters with `_`, or as one of pydantic's fields."""
-    field = re.escape(variable.lower()) + ("" if "_" in variable else r": (?i:field required|value error|input should)")
+    field = re.escape(variable.lower()) + (
+        r"\b" if "_" in variable else r": (?i:field required|value error|input should)"
+    )
     return re.search(rf"\b(?:{re.escape(variable)}\b|{field})", text) is not None
 
 
