@@ -63,6 +63,12 @@ _CHECKED: Final = (locks.FOREIGN_KEY, locks.CHECK, locks.EXCLUSION)
 _ANSWERS: Final = (
     _Answer(rule=rows.FAILS, by=(locks.NOT_NULL, compatibility.NEW_NOT_NULL), where=_Where.LINE, when=_by_null),
     _Answer(rule=rows.FAILS, by=(*_BUILT, *_CHECKED), where=_Where.LINE, also=_itself),
+    _Answer(
+        rule=rows.CASCADES,
+        by=(locks.FOREIGN_KEY,),
+        where=_Where.LINE,
+        also=lambda _: 'with ondelete="RESTRICT" unless the previous release expects the deletion (D08)',
+    ),
     _Answer(rule=compatibility.NOT_NULL, by=(locks.NOT_NULL,), where=_Where.LINE),
     *(
         _Answer(rule=rule, by=(locks.TYPE,), where=_Where.LINE)
