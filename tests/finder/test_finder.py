@@ -553,6 +553,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.yml": COMPOSE.format("image: mail\n    ports:\n      - 25:25\n  # the port\n    - 26:26", "build: .\n    command:\n      - db:5432\n    ports:\n      - 80:8071")}, Subject.PORT, "8071"),
         ({"compose.yml": COMPOSE.format("image: mail\n    environment:\n      MODE: mail\n      KIND: x", "build: .\n    environment:\n      MODE: *mode\n      KIND: api"), "a.py": "os.environ['KIND']\nos.environ['MODE']\n"}, Subject.VARIABLE, "KIND=api"),
         ({"tools/railway.app.json": '\t\t"healthcheckPath": "/up",\n', "a.py": FASTAPI}, Subject.HEALTH_PATH, "/up"),
+        ({"compose.yml": "  command: [uvicorn, a:app, --port, '9000'] # by hand\n"}, Subject.PORT, "9000"),
+        ({"compose.yml": "  command:\n    - sh\n    - -c\n    - |\n      alembic upgrade head\n      exec uvicorn a:app\n"}, Subject.LEFT_OUT, "alembic upgrade head"),
         ({"compose.yml": "  command: alembic -x uri=postgresql://me:pass@pg/a upgrade head\n"}, Subject.MIGRATES, "alembic -x uri=postgresql://pg/a upgrade head"),
         ({"run.sh": "which gunicorn\ngunicorn a:app\n"}, Subject.COMMAND, "gunicorn a:app --bind 0.0.0.0:8000"),
         ({"render.yaml": "  healthCheckPath: /up # web\n"}, Subject.HEALTH_PATH, "/up"),

@@ -52,9 +52,13 @@ def commands_of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str,
     for index, (place, line) in enumerate(lines):
         if match := _COMMAND_LINE.fullmatch(line):
             first, below = match[1].strip(), _below(line, [text for _, text in lines[index + 1 :]])
-            if not first and below and all(text.startswith("- ") for text in below):
-                yield place, tuple(text[2:].strip().strip("'\"") for text in below)
-            elif text := _joined(first, below):
+            text = _joined(first, below)
+            if not first and below and below[0].startswith("- "):
+                yield place, tuple(_items(below))
+            elif text.startswith("["):  # YAML needs no quotes around its items
+                unquoted = (word.strip().strip("'\"") for word in text[1:].partition("]")[0].split(","))
+                yield place, words(text) or tuple(filter(None, unquoted))
+            elif text:
                 yield place, words(text)
 
 
@@ -65,6 +69,13 @@ def _below(line: str, following: Sequence[str]) -> list[str]:
         return len(text) - len(text.lstrip()) + text.lstrip().startswith("- ")
 
     return [text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following)]
+
+
+def _items(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the items of a list. An item may be a block of several lines."""
+    starts = [index for index, line in enumerate(lines) if line.startswith("- ")]
+    for start, end in pairwise((*starts, len(lines))):
+        yield _joined(lines[start][2:].strip(), lines[start + 1 : end]).strip("'\"")
 
 
 def _joined(first: str, below: Sequence[str]) -> str:
