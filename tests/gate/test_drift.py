@@ -173,6 +173,14 @@ def test_a_model_of_a_view_is_no_missing_table(drift, upgrade, rules):
     assert [each.rule for each in found] == rules
 
 
+def test_a_view_that_an_earlier_revision_made_and_a_new_one_drops_is_missing(prove_history):
+    create, drop = (f"op.execute('{each}')" for each in ("CREATE VIEW seen AS SELECT 1 AS id", "DROP VIEW seen"))
+    models = 'sa.Table("seen", metadata, sa.Column("id", sa.Integer, primary_key=True))'
+    history = {"one": (None, create, drop), "two": ("one", drop, create)}
+    proof = prove_history(history, models=models, start_after="one", layers=(Layer.TRACE,))
+    assert only([each for each in proof.findings if each.fails]) == "only the models have table public.seen"
+
+
 BROUGHT = {
     "one": (None, MIGRATION, UNDO),
     "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),

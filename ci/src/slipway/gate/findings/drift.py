@@ -42,6 +42,7 @@ _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WIT
 _OF_VIEW = re.compile(
     r'\s*(?:(?P<made>CREATE)|DROP)\b[^;(]*?\bVIEW (?:IF (?:NOT )?EXISTS )?(?P<view>[\w."]+)', re.IGNORECASE
 )
+_VIEWS = ("view", "materialized view")
 _DEFAULT = re.compile(r" default .*", re.DOTALL)
 _HABIT = 3  # number of tables: a wider type in so many is named even if old revisions caused it
 
@@ -64,6 +65,7 @@ def check(
     yield from _unknown(models, origin)
     of_views = [match for each in steps.values() for sql in each.statements if (match := _OF_VIEW.match(sql.sql))]
     views = {match["view"] for match in of_views} - {match["view"] for match in of_views if match["made"]}
+    known = {line.name for each in origin.changes.values() for line in each.removed if line.kind in _VIEWS}
     wider = [
         (types, several)
         for types, several in _wider(models.differences).items()
@@ -74,8 +76,8 @@ def check(
         yield rules.WIDER.finding(None, "; ".join(f"{types}: {_places(several)}" for types, several in wider))
     noted = {each for _, several in wider for each in several}
     for difference in models.differences:
-        is_view = difference.migrations is None and any(is_table(difference.table, view) for view in views)
-        if difference in noted or is_view:
+        is_absent = difference.migrations is None and difference.table not in known
+        if difference in noted or (is_absent and any(is_table(difference.table, view) for view in views)):
             continue
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
