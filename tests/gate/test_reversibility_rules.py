@@ -80,9 +80,18 @@ def test_schemas_are_compared_also_where_another_session_changes_them(prove_hist
     assert [(each.rule, each.revision, each.measured) for each in proof.findings] == [("R03", "four", trace)]
 
 
-@pytest.mark.parametrize(("levels", "suppressed"), [({}, "declared by the revision"), ({"R06": "error"}, None)])
-def test_a_downgrade_that_declares_that_there_is_none_counts_if_the_settings_say_so(prove_history, levels, suppressed):
-    history = {"one": (None, TABLE, "raise NotImplementedError('the rows are gone')")}
+@pytest.mark.parametrize(
+    ("levels", "comment", "suppressed"),
+    [
+        ({}, "", "declared by the revision"),
+        ({"R06": "error"}, "", None),
+        ({"R06": "error"}, "  # slipway: allow R06 because no way back", "allowed: no way back"),
+    ],
+)
+def test_a_downgrade_that_declares_that_there_is_none_counts_if_the_settings_say_so_and_no_comment_allows_it(
+    prove_history, levels, comment, suppressed
+):
+    history = {"one": (None, TABLE, f"raise NotImplementedError('the rows are gone'){comment}")}
     (finding,) = prove_history(history, levels=levels).findings
     assert (finding.rule, finding.suppressed) == ("R06", suppressed)
     assert finding.measured == "NotImplementedError: the rows are gone"

@@ -57,7 +57,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         for node in evidence.history.nodes:
             of_node = _of_revision(evidence, stairway, node, own, mapped)
             findings += (transactions.in_own_revision(each, stairway.steps[node.id].statements) for each in of_node)
-        findings = [finding for finding in _plainly(findings) if _is_on(finding.rule, own)]
+        findings = [_undeclared(finding, own) for finding in _plainly(findings) if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
@@ -233,11 +233,14 @@ def _is_on(rule: str, levels: Levels) -> bool:
     return rule not in OPTIONAL or levels.get(rule) is not None
 
 
+def _undeclared(finding: Finding, levels: Levels) -> Finding:
+    """Return a finding that the revision's declaration suppresses as one that counts, if the project gives it a level."""
+    return replace(finding, suppressed=None) if finding.suppressed == DECLARED and finding.rule in levels else finding
+
+
 def _at_own_level(finding: Finding, levels: Levels) -> Finding:
     """Return the finding with the project's level. A finding of a rule that is off is suppressed."""
     level = levels.get(finding.rule, finding.level)
-    if finding.suppressed == DECLARED and finding.rule in levels:
-        finding = replace(finding, suppressed=None)
     if level is None:
         return replace(finding, suppressed=finding.suppressed or f"{finding.rule} is off in {SETTING}")
     return replace(finding, level=level)
