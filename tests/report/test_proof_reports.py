@@ -254,6 +254,13 @@ def test_a_revision_with_two_failures_is_one_failed_case(proof):
     assert len(suite.findall(".//failure")) == 2
 
 
+def test_a_failure_that_several_revisions_share_fails_each_of_their_cases(proof):
+    shared = replace(proof.findings[0], also=("e731",))
+    suite = ET.fromstring(junit(replace(proof, findings=(shared,))))
+    assert suite.get("failures") == "2"
+    assert [case.find("failure") is not None for case in suite] == [False, True, True]
+
+
 def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(proof):
     suite = ET.fromstring(junit(replace(proof, revisions=())))
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")

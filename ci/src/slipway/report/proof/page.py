@@ -107,7 +107,7 @@ def page(proof: Proof) -> str:
         tally=tally(counting),
         groups=grouped(counting),
         suppressed=suppressed(proof.findings),
-        graph=graph(proof.revisions, {finding.revision for finding in counting if finding.revision}),
+        graph=graph(proof.revisions, {revision for finding in counting for revision in finding.revisions}),
         row=_ROW,
         lane=_LANE,
         path=_path,
@@ -121,9 +121,10 @@ def page(proof: Proof) -> str:
 
 
 def _chapters(revisions: Sequence[Revision], findings: Sequence[Finding]) -> Iterator[Chapter]:
-    by_revision: dict[str | None, list[Finding]] = {}
+    by_revision: dict[str, list[Finding]] = {}
     for finding in findings:
-        by_revision.setdefault(finding.revision, []).append(finding)
+        for each in finding.revisions:
+            by_revision.setdefault(each, []).append(finding)
     for number, revision in enumerate(revisions, start=1):
         anchor = f"revision-{number}" if revision.new and revision.statements else ""
         yield Chapter(revision, anchor, tuple(by_revision.get(revision.id, ())))

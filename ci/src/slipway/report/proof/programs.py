@@ -85,7 +85,8 @@ def suite(proof: Proof, title: str = "slipway gate") -> ET.Element:
     known = {revision.id for revision in proof.revisions}  # empty when alembic could not read the history
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in proof.findings:
-        by_revision.setdefault(finding.revision if finding.revision in known else None, []).append(finding)
+        for revision in known.intersection(finding.revisions) or (None,):
+            by_revision.setdefault(revision, []).append(finding)
     cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
     failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
     suite = ET.Element("testsuite", name=valid(title), tests=str(len(cases)), failures=str(failures))
