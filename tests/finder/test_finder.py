@@ -411,11 +411,14 @@ kind: Service
 def test_a_manifest_of_kubernetes_has_command_port_and_health_path_and_its_variables_are_productions():
     files = {"k8s/api.yaml": MANIFEST, "app/main.py": FASTAPI, "a.py": "os.environ['MODE']\nos.environ['TOKEN']\n"}
     page = "kind: Deployment\n  containers:\n    - image: shop/page\n      ports:\n        - containerPort: 3000\n"
+    files["../k8s/backends.yaml"] = MANIFEST.replace("8080", "7777")  # of another service
     files["k8s/a-page.yaml"] = f"{page}      livenessProbe:\n        httpGet:\n          path: /page\n"
     survey = surveyed(ALEMBIC | files)
     assert survey.value(Subject.COMMAND) == "uvicorn app.main:app --proxy-headers --host 0.0.0.0 --port 8080"
     assert [fact.value for fact in survey.facts_about(Subject.HEALTH_PATH)][:2] == ["/up", "/alive"]
-    assert survey.values(Subject.PORT)[:2] == ("8080", "9000")
+    assert survey.values(Subject.PORT) == ("8080", "9000")
+    above = surveyed(ALEMBIC | {"../k8s/backend.yaml": MANIFEST})
+    assert above.values(Subject.PORT) == ("8080", "9000")
     assert survey.value(Subject.MIGRATES) == "alembic upgrade head"
     assert set(survey.values(Subject.VARIABLE)) == {"MODE=slipway", f"TOKEN={SECRET}"}
 
@@ -557,6 +560,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.yml": "  command:\n    - sh\n    - -c\n    - |\n      alembic upgrade head\n      exec uvicorn a:app\n"}, Subject.LEFT_OUT, "alembic upgrade head"),
         ({"compose.yml": "  command: alembic -x uri=postgresql://me:pass@pg/a upgrade head\n"}, Subject.MIGRATES, "alembic -x uri=postgresql://pg/a upgrade head"),
         ({"run.sh": "which gunicorn\ngunicorn a:app\n"}, Subject.COMMAND, "gunicorn a:app --bind 0.0.0.0:8000"),
+        ({"a.py": "class S(BaseSettings):\n    signing_key: str = 'x'\n    def check(self):\n        if self.signing_key == 'x':\n            raise ValueError\n"}, Subject.VARIABLE, f"SIGNING_KEY={SECRET}"),
         ({"render.yaml": "  healthCheckPath: /up # web\n"}, Subject.HEALTH_PATH, "/up"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
@@ -624,6 +628,9 @@ def test_of_an_example_only_variables_that_the_code_may_need_are_proposed():
     assert surveyed(ALEMBIC | code | example).values(Subject.VARIABLE) == (
         *("NEEDED=1", "READ=1", "DB_HOST={host}", "LOOKED_UP=1"),
     )
+    code = "class A(BaseSettings, env_prefix='shop_', env_nested_delimiter='__'): ...\n"
+    joined = {"a.py": code, ".env.example": "SHOP_MODE=1\nMAIL__HOST=1\nOTHER=1\n", "../.env.example": "SHOP_NAME=1\n"}
+    assert surveyed(ALEMBIC | joined).values(Subject.VARIABLE) == ("SHOP_MODE=1", "MAIL__HOST=1")
 
 
 def test_of_several_servers_that_a_factory_makes_flask_runs_the_factory_and_says_that_it_is_a_guess():

@@ -3,6 +3,7 @@
 Variables are not read, because their values are production's.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,8 +73,8 @@ def containers(tree: Tree) -> Iterator[Container]:
     """Yield the containers of the service, without those of databases, proxies and the like."""
     for name in tree.matching(_FILES):
         text = tree.read(name)
-        if name.startswith("../") and tree.folder not in name:
-            continue
+        if name.startswith("../") and not re.search(rf"\b{re.escape(posixpath.basename(tree.path))}\b", name):
+            continue  # of another service of the repository
         lines = [*tree.lines(name)]
         if _VALUES.fullmatch(name) and _PROBED.search(text):
             found = [lines] if _IMAGE.search(text) else []  # without an image they are those of another program's chart
