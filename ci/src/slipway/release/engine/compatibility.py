@@ -158,15 +158,8 @@ def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, ba
     found = f"the live release knows revision {knows}, and the database is at {at}"
     migrate = f"slipway migrate --environment {environment} --image {answer.image}"
     if answer.is_behind is Ternary.YES:
-        return "; ".join(
-            filter(
-                None,
-                [
-                    f"{found}, so its migrations have not run: `{migrate}` runs them, or `alembic upgrade heads` where the settings name no runner",
-                    back,
-                ],
-            )
-        )
+        runs = f"`{migrate}` runs them, or `alembic upgrade heads` where the settings name no runner"
+        return "; ".join(filter(None, (f"{found}, so its migrations have not run: {runs}", back)))
     base = f"commit {answer.known.commit[:SHORT]}" if answer.known and answer.known.commit else "its commit"
     forward = (
         f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
