@@ -55,6 +55,7 @@ class AsyncpgsError(Exception):
 def test_details_are_found_with_every_driver():
     adapted = Exception("said")
     adapted.__cause__ = AsyncpgsError()
+    adapted.__cause__.__notes__ = adapted.__notes__ = [f"the service's code adds {SECRET}"]
     assert list(details(DBAPIError("", {}, adapted))) == [
         "DETAIL: Key (a) already exists",
         "CONTEXT: COPY b, line 3, column a",

@@ -13,6 +13,7 @@ from slipway.gate.redirection import Place, led_to
 from slipway.migration.database import closed_afterwards, every_connection_to, for_driver, is_direct, sqlstate
 from slipway.migration.environment import sentence
 from slipway.migration.events import listening
+from slipway.migration.reasons import CAUGHT
 
 _ABORTED: Final = "25P02"  # "current transaction is aborted, commands ignored until end of transaction block"
 
@@ -54,7 +55,7 @@ def _naming_the_first_error() -> Callable[[Any], None]:
         if sqlstate(error) != _ABORTED:
             first = sentence(error)
         elif first:
-            error.__notes__ = [f"the transaction had failed before, and the error was caught: {first}"]
+            error.__notes__ = [f"{CAUGHT}{first}"]
 
     return note
 

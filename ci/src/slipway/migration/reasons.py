@@ -72,6 +72,9 @@ _NO_MODULE: Final = re.compile(
     r"No module named '(?P<module>[\w.]+)'|cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<package>[\w.]+)' (?:\(most likely[^)]*\) )?\([^)]*__init__\.py\)"
 )
 
+# The beginning of a note of the gate. Notes of the service's code may quote rows.
+CAUGHT: Final = "the transaction had failed before, and the error was caught: "
+
 # In these places Postgres quotes values of rows, which do not belong in a log.
 _VALUES: Final = (
     (re.compile(r"Failing row contains \(.*\)", re.DOTALL), ""),
@@ -81,7 +84,7 @@ _VALUES: Final = (
 
 
 def details(error: BaseException) -> Iterator[str]:
-    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of Postgres' error, with any driver, without values of rows, and its notes.
+    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of Postgres' error, with any driver, without values of rows, and our note.
 
     For a failed program, yield the last line of its standard error if the caller has captured it.
     """
@@ -93,7 +96,7 @@ def details(error: BaseException) -> Iterator[str]:
             text = pattern.sub(instead, text)  # noqa: PLW2901 -- each pattern works on what the one before has left
         if line := ", ".join(" ".join(line.split()).rstrip(".,: ") for line in text.splitlines() if line.strip()):
             yield f"{label}: {line}"
-    yield from getattr(original, "__notes__", ())
+    yield from (note for note in getattr(original, "__notes__", ()) if note.startswith(CAUGHT))
 
 
 def detail(error: BaseException) -> str:
