@@ -1,10 +1,12 @@
 """The effects of revisions on rows. Every history here passes on empty tables."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
+from slipway.gate.findings.data import check_switched_off
 from slipway.gate.layers import rows, seeds
 from slipway.gate.rulebook import rows as advice
 from slipway.records.proof import Layer, Level
@@ -824,3 +826,18 @@ def test_a_narrower_type_that_our_long_text_does_not_fit_is_tested_on_short_ones
     })  # fmt: skip
     assert of_rows(proof) == []
     assert not any("on rows" in gap for gap in proof.coverage.gaps)
+
+
+@pytest.mark.parametrize(
+    ("sql", "lines"),
+    [
+        ("ALTER TABLE a DISABLE TRIGGER ALL; ALTER TABLE public.a ENABLE TRIGGER ALL", []),
+        ("ALTER TABLE a DISABLE TRIGGER ALL; ALTER TABLE b ENABLE TRIGGER ALL", [1]),
+        ("ALTER TABLE a DISABLE TRIGGER ALL; ALTER TABLE a ENABLE ROW LEVEL SECURITY", [1]),
+        ("ALTER TABLE a ENABLE REPLICA TRIGGER t", [1]),
+    ],
+)
+def test_a_trigger_that_is_switched_off_is_on_again_in_its_own_table_only(sql, lines):
+    node = SimpleNamespace(id="one", file="one.py", old=None, upgrade_line=9)
+    statements = [SimpleNamespace(sql=each, line=line) for line, each in enumerate(sql.split("; "), start=1)]
+    assert [finding.line for finding in check_switched_off(node, statements)] == lines

@@ -46,7 +46,9 @@ _SETS_ZONE: Final = re.compile(
     re.IGNORECASE,
 )
 _SWITCHES: Final = re.compile(
-    r"\b(ENABLE(?:\s+REPLICA)?|DISABLE)\s+(?:ALWAYS\s+)?(TRIGGER|RULE|ROW\s+LEVEL\s+SECURITY)\b", re.IGNORECASE
+    r"\bALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<table>\S+)[^;]*?"
+    r"\b(?P<action>ENABLE(?:\s+REPLICA)?|DISABLE)\s+(?:ALWAYS\s+)?(?P<kind>TRIGGER|RULE|ROW\s+LEVEL\s+SECURITY)\b",
+    re.IGNORECASE,
 )
 _LIMITS: Final = re.compile(r"[\w ]+? -?\d+ -?\d+ -?\d+ (?P<last>-?\d+)\b")  # type, start, increment, least, last
 _NAMES_ZONE: Final = re.compile(r"\bAT\s+TIME\s+ZONE\b|\btimezone\s*\(", re.IGNORECASE)
@@ -198,11 +200,12 @@ def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
 
 
 def check_switched_off(node: Node, statements: Iterable[Statement]) -> Iterator[Finding]:
-    """Yield a finding for the last statement that switches off triggers, rules or row-level security, unless a later one switches them on."""
-    last: dict[str, Statement | None] = {}
+    """Yield a finding for the last statement that switches off a table's triggers, rules or row-level security, unless a later one switches them on."""
+    last: dict[tuple[str, str], Statement | None] = {}
     for statement in statements:
-        for action, kind in _SWITCHES.findall(statement.sql):
-            last[kind.upper()] = None if action.upper() == "ENABLE" else statement
+        for match in _SWITCHES.finditer(statement.sql):
+            is_on = match["action"].upper() == "ENABLE"
+            last[match["table"].rpartition(".")[2].strip('"'), match["kind"].upper()] = None if is_on else statement
     for statement in filter(None, last.values()):
         yield rules.SWITCHED_OFF.finding(node, statement.sql, statement.line)
 
