@@ -224,6 +224,21 @@ def test_an_upgrade_that_ends_elsewhere_the_second_time_is_an_error(prove_histor
     assert (finding.rule, finding.level) == ("R04", Level.ERROR)
 
 
+def test_an_upgrade_whose_row_fires_a_trigger_that_creates_a_table_only_once_is_an_error(prove_history):
+    """The statements of both upgrades are the same, and so is the catalog before them."""
+    body = "BEGIN IF (SELECT count(*) FROM a) = 1 THEN CREATE TABLE b (); END IF; RETURN NULL; END"
+    fire = f"""
+        op.execute("CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+        op.execute("CREATE TRIGGER filling AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION fill()")
+    """
+    fill = "op.execute('CREATE TABLE c ()')\nop.execute('INSERT INTO a VALUES (1)')"
+    undo = "op.execute('DROP TABLE c')\nop.execute('DROP TABLE IF EXISTS b')"
+    history = {"zero": (None, TABLE, DROP), "half": ("zero", fire, "raise NotImplementedError")}
+    proof = prove_history(history | {"one": ("half", fill, undo)}, start_after="half")
+    (finding,) = [each for each in proof.findings if each.suppressed is None]
+    assert (finding.rule, finding.measured) == ("R04", "missing: table public.b")
+
+
 def test_an_upgrade_that_fails_the_second_time_is_an_error_at_its_line(prove_history):
     keyed = "op.execute('CREATE TABLE a (id int PRIMARY KEY)')"
     again = "op.execute('SELECT 1')\nop.execute('INSERT INTO a VALUES (1)')"

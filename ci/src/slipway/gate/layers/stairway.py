@@ -198,6 +198,7 @@ class Stairway:
         self._own_session: Any = None  # alembic's session
         self._has_others = False
         self._executed: list[str] = []  # the statements of the running step, except those that only write rows
+        self._writes_rows = False  # whether there are some of these, which fire triggers
         self._deduces = True  # whether the first upgrade's catalog is deduced where it can be
         self._database: URL
         self._holders = ""  # the locks of other sessions at the time when a wait for one of them ended
@@ -290,7 +291,9 @@ class Stairway:
         """Note a statement, and that a session other than alembic's may change the database."""
         is_own = self._own_session in (None, execution.session.key)
         self._has_others |= not is_own and not _READS.match(execution.sql)
-        if not _WRITES_ROWS.fullmatch(execution.sql):
+        if _WRITES_ROWS.fullmatch(execution.sql):
+            self._writes_rows = True
+        else:
             self._executed.append(execution.sql)
 
     def _note_holders(self, context: Any) -> None:
@@ -358,7 +361,7 @@ class Stairway:
                 if others and len(steps) > 1:
                     self._one_by_one.add(node.id)
                     raise _NotAsLeftError
-                if step == UP and len(steps) > 1 and self._deduces and all(map(_REPEATABLE.fullmatch, self._executed)):
+                if step == UP and len(steps) > 1 and self._deduces and self._is_repeatable(catalog):
                     first = self._executed
                 if first and step == UP:
                     continue
@@ -375,10 +378,15 @@ class Stairway:
         taken.migration_fn = run_and_read
         return by_itself(self._environment, node, taken)
 
+    def _is_repeatable(self, catalog: Catalog) -> bool:
+        """Return whether the effect of the executed statements on a catalog depends on the catalog only."""
+        fires = self._writes_rows and catalog.has_functions
+        return not fires and all(map(_REPEATABLE.fullmatch, self._executed))
+
     def _run_step(self, node: Node, step: str, function: Callable[[], object], catalog: Catalog) -> bool:
         """Run a step, and trace the upgrade of a new revision. Return whether other sessions may have changed the database."""
         self._current, seen = (node, step), self._steps[node.id]
-        self._has_others, self._executed, programs = False, [], programs_started()
+        self._has_others, self._writes_rows, self._executed, programs = False, False, [], programs_started()
         traced = step == UP and node.new and self._trace
         started = time.perf_counter()
         with self._tracing(node, catalog) if traced else nullcontext():

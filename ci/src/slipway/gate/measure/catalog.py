@@ -208,6 +208,11 @@ class Catalog:
         return self._lines.values()
 
     @property
+    def has_functions(self) -> bool:
+        """Whether there are functions of the user, which a trigger may call."""
+        return any(catalog == "pg_proc" for catalog, _ in self._lines)
+
+    @property
     def newest_oid(self) -> int:
         """The largest oid at the last read. Newer objects have larger ones."""
         return self._state.newest_oid
