@@ -40,6 +40,7 @@ def test_a_consequence_is_part_of_the_finding_whose_remedy_answers_it(head, part
     one, other = found(*head), found(*part)
     (both,) = shown([other, one])
     assert (both.rule, both.revision) == (one.rule, one.revision)
+    assert {*both.revisions} == {one.revision, other.revision}
     assert both.measured.startswith(one.measured)
     assert other.measured in both.measured
     assert other.message in both.message or other.rule[0] == "Q"

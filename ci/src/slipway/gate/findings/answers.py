@@ -223,4 +223,6 @@ def _with_parts(finding: Finding, parts: Sequence[tuple[Finding, _Answer]]) -> F
     for each in also:
         remedy = f"# {each}\n{remedy}" if finding.remedy_is_code else f"{remedy} {each}"
     level = min((finding.level, *(part.level for part in folded)), key=_LEVELS.index)
-    return replace(finding, level=level, message=message, measured=measured, remedy=remedy)
+    revisions = dict.fromkeys((*finding.revisions, *(each for part in folded for each in part.revisions)))
+    others = tuple(each for each in revisions if each != finding.revision)
+    return replace(finding, level=level, message=message, measured=measured, remedy=remedy, also=others)
