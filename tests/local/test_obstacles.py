@@ -20,7 +20,9 @@ CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n   
     [
         ("KeyError: 'API_KEY'", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
         ("SettingsError: host: Field required", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
-        ("UndefinedColumn: api_key_id", {}, ""),
+        ("ValueError: api_key is not set", {}, "API_KEY (app/config.py line 2), HOST (app/config.py line 5)"),
+        ("UndefinedColumn: column api_key does not exist in users.api_key with api_key_id", {}, ""),
+        ('NotNullViolation: null value in column "api_key"', {}, ""),
         ("KeyError: 'API_KEY'", {"HOST": "mail"}, ""),
         ("SyntaxError: invalid syntax", {}, ""),
     ],

@@ -89,11 +89,14 @@ def with_its_causes(
 
 
 def named_in(text: str, variable: str) -> bool:
-    """Return whether a text names a variable: literally, as a field in small letters with `_`, or as one of pydantic's fields."""
+    """Return whether a text names a variable: literally, as a field in small letters with `_`, or as one of pydantic's fields.
+
+    A column or table of an error of Postgres is none.
+    """
     field = re.escape(variable.lower()) + (
         r"\b" if "_" in variable else r": (?i:field required|value error|input should)"
     )
-    return re.search(rf"\b(?:{re.escape(variable)}\b|{field})", text) is not None
+    return re.search(rf"\b{re.escape(variable)}\b|(?<![\".])(?<!column )\b{field}", text) is not None
 
 
 def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
