@@ -131,7 +131,7 @@ def test_a_revision_may_ask_for_the_connection_when_it_is_imported(prove_history
         "def downgrade():\n    bind.execute(sa.text('DROP TABLE one'))\n"
     )
     proof = prove_history({}, files={"migrations/versions/one.py": asks})
-    assert not any(finding.fails for finding in proof.findings)
+    assert [finding for finding in proof.findings if finding.fails] == []
     assert proof.coverage.revisions == 1
 
 

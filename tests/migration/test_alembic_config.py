@@ -1,5 +1,6 @@
 """The forms in which projects tell alembic where their revisions are, and what env.py reads of its command line."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def project(tmp_path, monkeypatch):
         for name, text in files.items():
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_text(text)
+        importlib.invalidate_caches()  # the folder may have been read within the same tick of the clock
 
     return write
 
