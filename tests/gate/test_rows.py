@@ -841,3 +841,19 @@ def test_a_trigger_that_is_switched_off_is_on_again_in_its_own_table_only(sql, l
     node = SimpleNamespace(id="one", file="one.py", old=None, upgrade_line=9)
     statements = [SimpleNamespace(sql=each, line=line) for line, each in enumerate(sql.split("; "), start=1)]
     assert [finding.line for finding in check_switched_off(node, statements)] == lines
+
+
+@pytest.mark.parametrize(
+    ("then", "found"),
+    [
+        ("SELECT 1", []),
+        ("UPDATE a SET b = id", ["D08"]),
+        ("DO $$ BEGIN UPDATE a SET b = id; END $$", ["D08"]),
+    ],
+)
+def test_a_new_column_that_stays_null_loses_no_row_by_a_cascade_and_one_that_is_filled_may(prove_history, then, found):
+    tables = "op.execute('CREATE TABLE b (id int PRIMARY KEY)')\nop.execute('CREATE TABLE a (id int PRIMARY KEY)')"
+    refer = f"op.execute('ALTER TABLE a ADD b int REFERENCES b ON DELETE CASCADE')\nop.execute({then!r})"
+    history = {"one": (None, tables, "raise NotImplementedError"), "two": ("one", refer, "op.drop_column('a', 'b')")}
+    proof = prove_history(history, start_after="one", layers=(Layer.TRACE,))
+    assert [each.rule for each in proof.findings if each.rule == "D08"] == found

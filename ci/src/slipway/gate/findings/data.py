@@ -119,12 +119,13 @@ def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
     change = steps.upgraded
     new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
     is_new = _new_columns(change)
-    filled = any(WRITES_ROWS.match(each.sql) for each in steps.statements)
+    written = {table for each in steps.statements for table, mode in each.locks.items() if mode == _ROWS}
+    filled = any(WRITES_ROWS.match(each.sql) for each in steps.statements)  # those outside a transaction tell no locks
     before = {line.definition for line in change.removed}  # the same key under another name is not new
     for line in change.added:
         cascades = line.kind == "foreign key" and _CASCADES in line.definition
-        if cascades and not filled and (match := _REFERRING.search(line.definition)):
-            table = line.name.rpartition(".")[0]
+        table = line.name.rpartition(".")[0]
+        if cascades and not filled and table not in written and (match := _REFERRING.search(line.definition)):
             cascades = not all(f"{table}.{column.strip()}" in is_new for column in match["columns"].split(","))
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
             lines = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
