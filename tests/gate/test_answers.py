@@ -65,9 +65,9 @@ def test_the_parts_of_folded_findings_are_all_named():
 
 
 def test_a_habit_of_the_project_is_one_finding_and_two_of_a_kind_are_two():
-    stuck = [found("T03", 5, f"r{number}") for number in range(4)]
-    (once,) = shown(stuck)
-    assert once.revisions == ("r0", "r1", "r2", "r3")
+    stuck = [replace(found("T03", 5, f"r{number}"), measured=f"x{number} already exists") for number in range(4)]
+    once, other = shown([*stuck, replace(found("T03", 5, "r4"), measured="column y does not exist")])
+    assert (once.revisions, other.revision) == (("r0", "r1", "r2", "r3"), "r4")
     assert len(shown(stuck[:2])) == 2
     assert len(shown([found("R05", 5), found("R05", 5, "r2")])) == 1
     indexes = [

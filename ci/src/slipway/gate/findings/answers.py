@@ -107,6 +107,7 @@ _ANSWERS: Final = (
 )
 _ONLY_MIGRATED: Final = "only the migrations have index "
 _PLAIN: Final = " CREATE INDEX "  # it forbids no rows
+_DONE_BEFORE: Final = ("already exists", "does not exist")  # why a revision cannot be run again
 _HABIT: Final = 3  # revisions with the same finding
 _LONG: Final = 200  # characters of a fact
 _LEVELS: Final = tuple(Level)  # the worst first
@@ -177,7 +178,9 @@ def _kind(finding: Finding) -> str:
         return finding.measured
     if finding.rule == schema.DRIFT.id:
         return _ONLY_MIGRATED if finding.measured.startswith(_ONLY_MIGRATED) and _PLAIN in finding.measured else ""
-    return finding.message if finding.message in (transactions.NOT_AGAIN.message, transactions.MIXED.message) else ""
+    if finding.message == transactions.NOT_AGAIN.message:
+        return next((words for words in _DONE_BEFORE if words in finding.measured), "")
+    return finding.message if finding.message == transactions.MIXED.message else ""
 
 
 def _folded(group: Sequence[Finding]) -> Finding:
