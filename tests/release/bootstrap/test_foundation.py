@@ -228,16 +228,17 @@ def test_every_variable_that_takes_the_url_or_parts_of_it_gets_the_made_database
     }
     wanted = replace(WANTED, migrations=replace(WANTED.migrations, variables=templates))
     url = wanted.environment("staging").secrets["DATABASE_URL"]
-    made = {"WRITER_DB__URI": url, "DB_HOST": f"{url}/parts:DB_HOST::", "LOGIN": f"{url}/parts:LOGIN::"}
+    made = {"WRITER_DB__URI": url, "DB_HOST": f"{url}/parts/DB_HOST", "LOGIN": f"{url}/parts/LOGIN"}
     assert wanted.environment("staging").secrets == {**WANTED.environment("staging").secrets, **made}
-    assert wanted.database_secrets("staging", owner=True)["LOGIN"] == f"{url}/owner/parts:LOGIN::"
+    assert wanted.database_secrets("staging", owner=True)["LOGIN"] == f"{url}/owner/parts/LOGIN"
     resources = stacks(wanted, "staging")[2].template["Resources"]
-    parts, _ = resources["OwnerParts"]["Properties"]["SecretString"]["Fn::Sub"]
-    assert json.loads(parts) == {
-        "DB_HOST": "${Host}",
-        "LOGIN": "notes_owner:{{resolve:secretsmanager:${OwnerUser}:SecretString:password}}",
+    made = [resources[each]["Properties"] for each in ("OwnerPartDbHost", "OwnerPartLogin")]
+    assert {each["Name"]: each["SecretString"]["Fn::Sub"][0] for each in made} == {
+        "notes-staging/DATABASE_URL/owner/parts/DB_HOST": "${Host}",
+        "notes-staging/DATABASE_URL/owner/parts/LOGIN": "notes_owner:{{resolve:secretsmanager:${OwnerUser}:SecretString:password}}",
     }
-    assert "/parts-??????" in json.dumps(resources["EcsAccessRole"])
+    assert "/LOGIN-??????" in json.dumps(resources["EcsAccessRole"])
+    assert "8 secrets of the service" in {each.what for each in cost_of(wanted, "staging").lines}
     env = replace(wanted.environments["staging"], variables={"WRITER_DB__URI": "postgresql://elsewhere/notes"})
     own = replace(wanted, environments={**wanted.environments, "staging": env})
     assert "WRITER_DB__URI" not in own.environment("staging").secrets

@@ -4,7 +4,7 @@ Prices are on demand, without tax and free tiers. A region that is not in the ta
 differ by some tens of percent.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from slipway.settings.ecs_express import Architecture
 _HOURS: Final = 730  # in a month, as in AWS's calculator
 _ZONES = 2
 _ENDPOINTS = 4
-_SECRETS_OF_SERVICE = 4
+_SECRETS_OF_SERVICE = 4  # without those for parts of the database's URL
 _SECRET = 0.40  # for a month, in every region
 _ADDRESS_HOUR = 0.005  # in every region
 _SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
@@ -113,25 +113,27 @@ def prices_of(region: str) -> Prices:
     return _TABLE.get(region, _VIRGINIA)
 
 
-def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = ()) -> Cost:
+def cost_of(settings: Settings, environment: str, others: Collection[Settings] = ()) -> Cost:
     """Return the monthly cost of an idle environment, including its further services `others`."""
     env = settings.environment(environment)
     prices = prices_of(env.region)
     is_express = env.target is TargetKind.ECS_EXPRESS
     shared = [balancer_line(prices, "load balancer", is_public=_is_public(env))] if is_express else []
     shared += [*_network(prices, env.network), *_database(prices, env.database, environment)]
-    lines = [*_own(env), *(replace(line, shared=True) for line in shared)]
+    lines = [*_own(settings, environment), *(replace(line, shared=True) for line in shared)]
     further = {each.name: each.environment(environment) for each in others}
-    beside = [CostLine(name, _sum(_own(each))) for name, each in further.items()]
+    beside = [CostLine(each.name, _sum(_own(each, environment))) for each in others]
     express = [each for each in further.values() if is_express and each.target is TargetKind.ECS_EXPRESS]
     other = {_is_public(each) for each in express} - {_is_public(env)}
     beside += [balancer_line(prices, "another load balancer", is_public=is_public) for is_public in other]
     return replace(cost(lines, env.region), beside=tuple(beside))
 
 
-def _own(env: Environment) -> list[CostLine]:
+def _own(settings: Settings, environment: str) -> list[CostLine]:
     """Return the cost of a service without shared resources."""
-    return [service_line(env), *([_secrets("of the service", _SECRETS_OF_SERVICE)] if env.database else [])]
+    env = settings.environment(environment)
+    number = _SECRETS_OF_SERVICE + 2 * len(settings.migrations.part_variables)
+    return [service_line(env), *([_secrets("of the service", number)] if env.database else [])]
 
 
 def _sum(lines: Iterable[CostLine]) -> float | None:

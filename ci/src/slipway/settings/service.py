@@ -425,7 +425,7 @@ class Settings(Constrained):
         secret = self.database_secret(name, owner=owner)
         arn = f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"
         found = dict.fromkeys(self.migrations.url_variables, arn)
-        found |= {each: f"{arn}/parts:{each}::" for each in self.migrations.part_variables}
+        found |= {each: f"{arn}/parts/{each}" for each in self.migrations.part_variables}
         return {each: secret for each, secret in found.items() if each not in {**env.secrets, **env.variables}}
 
     def database_secret(self, name: str, *, owner: bool) -> str:

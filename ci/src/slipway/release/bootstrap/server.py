@@ -5,7 +5,6 @@ only when it changes the resource with the reference. Running tasks read their s
 changes below them.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -121,7 +120,8 @@ def server_name(environment: str) -> str:
 def service_secrets(service: str, environment: str, names: Mapping[str, str], migrations: Migrations) -> Part:
     """Return the passwords of a service's two database roles, and URLs with them. `names` has the secrets' names by role.
 
-    A further secret has the values of the service's variables with parts of the URL, as JSON.
+    Each of the service's variables with parts of the URL has a secret of its own: users of ECS report that tasks cannot
+    read one key of a secret whose ARN lacks its random end (aws-cdk issue 24142), and AWS chooses that end.
     """
     database = database_name(service)
     resources: dict[str, Any] = {}
@@ -138,11 +138,11 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str], mi
         resources[f"{whose}Url"] = _secret(
             names[whose], f"the URL of the database, for {user}", {"SecretString": composed}
         )
-        values = {name: filled(template, parts) for name, template in migrations.part_variables.items()}
-        if values:
-            composed = {"Fn::Sub": [json.dumps(values), place]}
-            what = f"{', '.join(values)} of the service, for {user}"
-            resources[f"{whose}Parts"] = _secret(f"{names[whose]}/parts", what, {"SecretString": composed})
+        for name, template in migrations.part_variables.items():
+            composed = {"Fn::Sub": [filled(template, parts), place]}
+            what = f"{name} of the service, for {user}"
+            key = "".join(word.capitalize() or "X" for word in name.split("_"))
+            resources[f"{whose}Part{key}"] = _secret(f"{names[whose]}/parts/{name}", what, {"SecretString": composed})
     return Part(resources)
 
 
