@@ -160,7 +160,9 @@ def test_wider_types_are_one_note_limits_of_the_migrations_one_warning_and_narro
 @pytest.mark.parametrize(
     ("upgrade", "rules"),
     [
-        ("CREATE VIEW seen AS SELECT 1 AS id", []),
+        ("CREATE VIEW seen AS SELECT 1 AS id, 2 AS more", []),
+        ("CREATE VIEW seen AS SELECT 1 AS other", ["drift"]),
+        ("CREATE MATERIALIZED VIEW seen AS SELECT 1 AS other", ["drift"]),
         ("DROP VIEW IF EXISTS seen", []),  # the application makes it at start
         ("CREATE VIEW seen AS SELECT 1 AS id; DROP VIEW seen", ["drift"]),
         ("SELECT 1", ["drift"]),
@@ -169,7 +171,8 @@ def test_wider_types_are_one_note_limits_of_the_migrations_one_warning_and_narro
 def test_a_model_of_a_view_is_no_missing_table(drift, upgrade, rules):
     statements = "\n".join(f"op.execute({each!r})" for each in upgrade.split("; "))
     models = 'sa.Table("seen", metadata, sa.Column("id", sa.Integer, primary_key=True))'
-    found = drift(models, statements, "op.execute('DROP VIEW IF EXISTS seen')", layers=(Layer.TRACE,))
+    undo = f"op.execute('DROP {'MATERIALIZED ' * ('MAT' in upgrade)}VIEW IF EXISTS seen')"
+    found = drift(models, statements, undo, layers=(Layer.TRACE,))
     assert [each.rule for each in found] == rules
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.gate.history import History, Node
-from slipway.gate.layers.drift import Difference, ModelsResult, table_of
+from slipway.gate.layers.drift import VIEWS, Difference, ModelsResult, table_of
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.measure.meaning import holds, limits
@@ -42,7 +42,6 @@ _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WIT
 _OF_VIEW = re.compile(
     r'\s*(?:(?P<made>CREATE)|DROP)\b[^;(]*?\bVIEW (?:IF (?:NOT )?EXISTS )?(?P<view>[\w."]+)', re.IGNORECASE
 )
-_VIEWS = ("view", "materialized view")
 _DEFAULT = re.compile(r" default .*", re.DOTALL)
 _HABIT = 3  # number of tables: a wider type in so many is named even if old revisions caused it
 
@@ -65,7 +64,7 @@ def check(
     yield from _unknown(models, origin)
     of_views = [match for each in steps.values() for sql in each.statements if (match := _OF_VIEW.match(sql.sql))]
     views = {match["view"] for match in of_views} - {match["view"] for match in of_views if match["made"]}
-    known = {line.name for each in origin.changes.values() for line in each.removed if line.kind in _VIEWS}
+    known = {line.name for each in origin.changes.values() for line in each.removed if line.kind in VIEWS}
     wider = [
         (types, several)
         for types, several in _wider(models.differences).items()

@@ -31,6 +31,7 @@ from slipway.migration.environment import Options, sentence
 from slipway.migration.models import metadata_of
 
 _TABLES: Final = ("table", "partitioned table")
+VIEWS: Final = ("view", "materialized view")
 _TYPES: Final = ("enum", "domain")
 _CONSTRAINTS: Final = ("primary key", "unique", "foreign key", "check", "exclusion")
 _NAMED: Final = (*_CONSTRAINTS, "index")
@@ -310,6 +311,7 @@ class Comparison:
             for key in dict.fromkeys([*ours, *theirs])
             if not self._agree(ours.get(key), theirs.get(key))
         ]
+        differences += (Difference(table=table_of(line), migrations=None, models=line) for line in self._not_in_views())
         missing = {item.table for item in differences if item.line.kind in _TABLES}
         apart = [
             item
@@ -322,12 +324,21 @@ class Comparison:
             if not self._omits(item)
         )
 
+    def _not_in_views(self) -> Iterator[Line]:
+        """Yield the columns that the models of views have and the views have not."""
+        views = {line.name for line in self.migrated.lines if line.kind in VIEWS}
+        for line in self.modelled.lines:
+            if line.kind == "column" and table_of(line) in views and line.name not in self.migrated.columns:
+                view = SchemaObject(*parts(table_of(line)))
+                if not self.autogenerate.omits_table(view, migrated=False, modelled=True):
+                    yield line
+
     def _ignored_tables(self, version_table: str) -> frozenset[str]:
         """Return the tables that are not compared: alembic's own, partitions, those that env.py hides from autogenerate, and models of views."""
         ours, theirs = (
             {line.name for line in schema.lines if line.kind in _TABLES} for schema in (self.migrated, self.modelled)
         )
-        apart = {line.name for line in self.migrated.lines if line.kind in ("child", "view", "materialized view")}
+        apart = {line.name for line in self.migrated.lines if line.kind in ("child", *VIEWS)}
         return frozenset(
             name
             for name in ours | theirs | apart

@@ -1,4 +1,4 @@
-"""The columns of a database's tables, with type, collation, default and so on as separate values.
+"""The columns of a database's tables and views, with type, collation, default and so on as separate values.
 
 A line of the catalog joins them to one text.
 """
@@ -20,7 +20,7 @@ _PARTS: Final = f"""
             pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)::regclass) END
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attrdef f ON (f.adrelid, f.adnum) = (a.attrelid, a.attnum)
-    WHERE c.oid >= {FIRST_USER_OID} AND c.relkind IN ('r', 'p', 'f') AND n.nspname !~ '^pg_' AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.oid >= {FIRST_USER_OID} AND c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname !~ '^pg_' AND a.attnum > 0 AND NOT a.attisdropped
 """
 
 
@@ -42,7 +42,7 @@ class Column:
 
 
 def columns(connection: Any) -> Mapping[str, Column]:
-    """Return the columns of all tables of a DBAPI connection's database by `schema.table.column`."""
+    """Return the columns of all tables and views of a DBAPI connection's database by `schema.table.column`."""
     return {
         name: Column(
             type=type_,
