@@ -165,9 +165,17 @@ def test_code_that_connects_when_it_is_imported_leaves_nothing_on_the_server_and
     monkeypatch.setattr(threading, "get_ident", threading.get_ident)
     gevents = "import threading\ndef patch_all():\n    threading.get_ident = lambda own=threading.get_ident: -own()\n"
     of_the_service = "from gevent import monkey\nmonkey.patch_all()\nimport sqlalchemy as sa\nengine = sa.create_engine('postgresql+psycopg://shop@db/shop')\n"
-    makes = (
-        "with engine.begin() as connection:\n    connection.execute(sa.text('CREATE TABLE of_the_import (id int)'))\n"
-    )
+    makes = """
+import threading
+def make(table):
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE TABLE {table} (id int)"))
+make("of_the_import")
+with engine.connect():  # so that the thread gets a connection of its own
+    thread = threading.Thread(target=make, args=["of_a_thread"])
+    thread.start()
+    thread.join()
+"""
     config = write_project(
         {"one": (None, f"import pooled_service\n{CREATE}", "op.drop_table('a')")},
         env=ENV.replace("\nengine = ", "\nfrom pooled_service import engine\n_ = "),

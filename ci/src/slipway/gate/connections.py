@@ -69,7 +69,7 @@ def every_connection_led_aside(server: URL, extensions: Sequence[str]) -> Iterat
     """
     with (
         spare(server, extensions) as (url, make),
-        closed_afterwards(),
+        closed_afterwards(of_every_thread=True),
         every_connection_led_to(url, session=(), before=make),
     ):
         yield

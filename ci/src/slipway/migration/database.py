@@ -221,8 +221,8 @@ class _Redirection:
 
 
 @contextmanager
-def closed_afterwards() -> Iterator[None]:
-    """Close every connection that this thread opened during the block, as the end of a process would.
+def closed_afterwards(*, of_every_thread: bool = False) -> Iterator[None]:
+    """Close every connection that this thread, or each, opened during the block, as the end of a process would.
 
     Pools of env.py would keep them open, with their sessions' advisory locks. Connections of async drivers end with
     their event loop, so a pool only forgets them.
@@ -231,7 +231,7 @@ def closed_afterwards() -> Iterator[None]:
     here = threading.get_ident()
 
     def remember(_connection: Any, record: Any) -> None:
-        if threading.get_ident() == here:
+        if threading.get_ident() == here or (of_every_thread and not is_direct()):
             opened.append(record)
 
     try:
