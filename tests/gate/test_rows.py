@@ -857,3 +857,19 @@ def test_a_new_column_that_stays_null_loses_no_row_by_a_cascade_and_one_that_is_
     history = {"one": (None, tables, "raise NotImplementedError"), "two": ("one", refer, "op.drop_column('a', 'b')")}
     proof = prove_history(history, start_after="one", layers=(Layer.TRACE,))
     assert [each.rule for each in proof.findings if each.rule == "D08"] == found
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "found"),
+    [
+        ("ALTER SEQUENCE a_id_seq AS int", ["D16"]),
+        ("DROP TABLE a; CREATE TABLE a (id serial)", []),
+    ],
+)
+def test_a_sequence_ends_earlier_when_it_is_altered_and_not_when_another_one_gets_its_name(
+    prove_history, upgrade, found
+):
+    table = "op.execute('CREATE TABLE a (id bigserial)')"
+    history = {"one": (None, table, "pass"), "two": ("one", f"op.execute({upgrade!r})", "raise NotImplementedError")}
+    proof = prove_history(history, start_after="one", layers=(Layer.TRACE,))
+    assert [each.rule for each in proof.findings if each.rule == "D16"] == found

@@ -212,12 +212,13 @@ def check_switched_off(node: Node, statements: Iterable[Statement]) -> Iterator[
 
 
 def check_sequences(node: Node, steps: Steps) -> Iterator[Finding]:
-    """Yield a finding for each sequence whose last number is lower than before."""
+    """Yield a finding for each sequence whose last number is lower than before. One that is dropped and created anew begins anew."""
+    altering = [each for each in steps.statements if "ALTER" in each.sql.upper()]
     before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "sequence values"}
     for line in steps.upgraded.added:
         was, now = (_LIMITS.match(text) for text in (before.get(line.name, ""), line.definition))
-        if line.kind == "sequence values" and was and now and int(now["last"]) < int(was["last"]):
-            place = line_of([parts(line.name)[-1]], steps.statements)
+        if altering and line.kind == "sequence values" and was and now and int(now["last"]) < int(was["last"]):
+            place = line_of([parts(line.name)[-1]], altering)
             measured = f"{line.name} ends at {now['last']} instead of {was['last']}"
             yield rules.ENDS_EARLIER.finding(node, measured, place)
 
