@@ -86,13 +86,31 @@ def test_the_lock_of_a_workspace_is_that_of_its_members(tree, member):
     assert lock_of(member, tree_at(member)) == member / "requirements.txt"
 
 
+WHEEL = (
+    "import zipfile\n\ndef build_editable(folder, *_):\n    name = 'empty-0.dist-info'\n"
+    "    with zipfile.ZipFile(f'{folder}/empty-0-py3-none-any.whl', 'w') as wheel:\n"
+    "        wheel.writestr('empty.pth', '/a/link')\n"
+    "        wheel.writestr(f'{name}/METADATA', 'Metadata-Version: 2.1\\nName: empty\\nVersion: 0\\n')\n"
+    "        wheel.writestr(f'{name}/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+    "        wheel.writestr(f'{name}/RECORD', f'empty.pth,,\\n{name}/METADATA,,\\n{name}/WHEEL,,\\n{name}/RECORD,,\\n')\n"
+    "    return 'empty-0-py3-none-any.whl'\n\nbuild_wheel = build_editable\n"
+)
 BACKEND = "\n[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
 
 
-def test_a_file_that_a_package_names_must_be_shipped(tree, tmp_path):
+def test_a_missing_file_that_a_package_names_is_an_obstacle_only_where_its_build_fails_for_it(tree, tmp_path):
     (tree / "pyproject.toml").write_text(f"{PROJECT}readme = 'README.md'\n{BACKEND}")
-    with pytest.raises(BadInputError, match=r'README\.md, the readme in .* add "README\.md" to sources'):
-        prepare(tree, tmp_path / "cache")
+    for cause, sentence in (
+        ("Readme file does not exist: README.md", 'README.md, the readme in .* remove readme, or, .* add "README.md"'),
+        ("no gcc", "OSError: no gcc: install what its build needs"),
+    ):
+        other = elsewhere(tree)
+        (other / "backend.py").write_text(f"def build_wheel(*_):\n    raise OSError('{cause}')\n")
+        with pytest.raises(BadInputError, match=sentence):
+            prepare(other, tmp_path / "cache")
+        shutil.rmtree(tmp_path / "elsewhere-site", ignore_errors=True)
+    (tree / "backend.py").write_text(WHEEL)
+    assert prepare(tree, tmp_path / "cache").made_from == "uv.lock"
 
 
 def test_a_package_that_does_not_build_is_refused_with_the_last_line_of_its_build(tree, tmp_path):
@@ -171,15 +189,7 @@ def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tre
     (tree / "uv.lock").unlink()
     (tree / "requirements.txt").touch()
     (tree / "pyproject.toml").write_text(PROJECT + BACKEND)
-    (tree / "backend.py").write_text(
-        "import zipfile\n\ndef build_editable(folder, *_):\n    name = 'empty-0.dist-info'\n"
-        "    with zipfile.ZipFile(f'{folder}/empty-0-py3-none-any.whl', 'w') as wheel:\n"
-        "        wheel.writestr('empty.pth', '/a/link')\n"
-        "        wheel.writestr(f'{name}/METADATA', 'Metadata-Version: 2.1\\nName: empty\\nVersion: 0\\n')\n"
-        "        wheel.writestr(f'{name}/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        wheel.writestr(f'{name}/RECORD', f'empty.pth,,\\n{name}/METADATA,,\\n{name}/WHEEL,,\\n{name}/RECORD,,\\n')\n"
-        "    return 'empty-0-py3-none-any.whl'\n\nbuild_wheel = build_editable\n"
-    )
+    (tree / "backend.py").write_text(WHEEL)
     python = prepare(tree, tmp_path / "cache", in_place=True)
     assert python.site is None
     assert list(python.folder.rglob("empty.pth"))

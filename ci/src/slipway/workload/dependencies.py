@@ -205,18 +205,19 @@ def prepare(
     - tell: is called before a virtual environment is created.
     """
     plan = _planned(tree, in_place=in_place, everything=everything)
-    if plan.package:
-        _check_named_files(tree)
     folder = cache / "environments" / _key(plan)
-    with _locked(folder):
-        if not (folder / READY).exists() or _is_outdated(plan, folder):
-            work = f"making an environment from {os.path.relpath(plan.lock, tree)}"
-            tell(work)
-            with repeated(tell, lambda: work):
-                note = _make(plan, folder, tell)
-            (folder / READY).write_text(note, encoding="utf-8")
-        (folder / READY).touch()
-    return _with_project(plan, folder)
+    try:
+        with _locked(folder):
+            if not (folder / READY).exists() or _is_outdated(plan, folder):
+                work = f"making an environment from {os.path.relpath(plan.lock, tree)}"
+                tell(work)
+                with repeated(tell, lambda: work):
+                    note = _make(plan, folder, tell)
+                (folder / READY).write_text(note, encoding="utf-8")
+            (folder / READY).touch()
+        return _with_project(plan, folder)
+    except UnbuiltError as error:
+        raise _of_a_missing_file(tree, error) or error from error
 
 
 def shared(tree: Path, other: Path, python: Python) -> Python | None:
@@ -243,17 +244,21 @@ def _with_project(plan: _Plan, folder: Path) -> Python:
     return Python(folder, sources_of(plan.tree), plan.lock.name)
 
 
-def _check_named_files(tree: Path) -> None:
-    """Raise BadInputError when a file is missing that the package's build reads."""
+def _of_a_missing_file(tree: Path, error: UnbuiltError) -> BadInputError | None:
+    """Return the error of a build that failed for a file that pyproject.toml names and the tree lacks.
+
+    Some build backends only warn about such a file.
+    """
     project = document_of(tree / "pyproject.toml").get("project", {})
     for key in ("readme", "license"):
         named = project.get(key)
         text = named.get("file") if isinstance(named, dict) else named if key == "readme" else None
-        if isinstance(text, str) and not (tree / text).is_file():
-            raise BadInputError(
-                f"the package does not build: {text}, the {key} in pyproject.toml, is not among the shipped files",
-                f'add "{text}" to sources in [tool.slipway], or remove {key}',
+        if isinstance(text, str) and not (tree / text).is_file() and text in " ".join(error.causes.values()):
+            return BadInputError(
+                f"{error.what}; {text}, the {key} in pyproject.toml, is not among the shipped files",
+                f'remove {key}, or, if the service has that file, add "{text}" to sources in [tool.slipway]',
             )
+    return None
 
 
 def _key(plan: _Plan) -> str:
