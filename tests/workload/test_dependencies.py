@@ -468,6 +468,15 @@ def test_a_python_of_pyenv_that_it_has_not_selected_is_found(tree, tmp_path, mon
     assert dependencies.python_here(tree) == f"Python {platform.python_version()}"
 
 
+def test_the_python_that_doctor_names_is_the_oldest_of_a_range_as_in_the_environment(tree, tmp_path, monkeypatch):
+    (tree / "pyproject.toml").write_text(PROJECT.replace(">=3.11", ">=3.12, <3.14"))
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\nfor asked; do :; done\necho "$asked"\n')
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert dependencies.python_here(tree) == "Python 3.12"
+
+
 def test_a_python_that_cannot_be_had_gives_way_to_one_here_that_the_project_allows(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     (tree / "Dockerfile").write_text("FROM python:3.99-slim\n")

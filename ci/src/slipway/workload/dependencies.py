@@ -434,7 +434,7 @@ def python_here(tree: Path) -> str:
     asked = "".join(plan.python[1:])
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "uv")
     flags = ["--no-python-downloads", "--show-version", *([] if cache.is_dir() else ["--no-cache"])]
-    find = [uv(), "python", "find", *flags, *plan.python[1:]]
+    find = [uv(), "python", "find", *flags, *_oldest_here(plan.python)[1:]]
     done = subprocess.run(find, cwd=tree, env=_of_uv(), capture_output=True, text=True, check=False)
     if done.returncode:
         other = _nearest(plan)
