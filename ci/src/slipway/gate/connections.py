@@ -1,11 +1,13 @@
 """Redirect every connection of the service's code to one database of the gate, whatever makes the connection."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
+from slipway.errors import BadInputError
 from slipway.gate.databases import owner_of, spare
 from slipway.gate.measure.role import has_role
 from slipway.gate.measure.session import LIMITS, SESSION
@@ -16,6 +18,8 @@ from slipway.migration.events import listening
 from slipway.migration.reasons import CAUGHT
 
 _ABORTED: Final = "25P02"  # "current transaction is aborted, commands ignored until end of transaction block"
+# statements by which the server itself connects to another one
+_OF_SERVER: Final = re.compile(r"\bdblink|\b(?:CREATE|ALTER)\s+(?:SERVER|SUBSCRIPTION)\b", re.IGNORECASE)
 
 
 @contextmanager
@@ -40,9 +44,18 @@ def every_connection_led_to(
         led_to(_place_of(database), exempt=exempt),
         listening(do_connect=lambda *_: exempt()),
         every_connection_to(database, session),
-        listening(connect=begun, handle_error=_naming_the_first_error()),
+        listening(connect=begun, handle_error=_naming_the_first_error(), before_cursor_execute=_refuse_address),
     ):
         yield
+
+
+def _refuse_address(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    """Refuse a statement by which the server would connect to an address. The one in its environment replaces only names."""
+    if _OF_SERVER.search(statement) and "hostaddr" in f"{statement} {parameters}".lower() and not is_direct():
+        raise BadInputError(
+            "the revision lets the server itself connect to another one, by hostaddr, and the gate does not execute this",
+            "name the other server by host",
+        )
 
 
 def _naming_the_first_error() -> Callable[[Any], None]:
