@@ -1,5 +1,7 @@
 """An error about a variable names every other one that the settings lack."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +105,29 @@ def test_an_error_under_an_older_python_than_the_services_says_so(tmp_path):
     assert other.what == "the environment has Python 3.13, and .python-version names 3.14"
     (tmp_path / ".python-version").write_text("3.12\n")
     assert with_its_causes(error, tmp_path, Migrations(), Python(tmp_path / "old")) is error
+
+
+@pytest.mark.parametrize(
+    ("files", "step"),
+    [
+        (("pyproject.toml",), "`uv lock --exclude-newer 2024-03-01`"),
+        (
+            ("requirements/base.in",),
+            "`uv pip compile requirements/base.in -o requirements.txt --exclude-newer 2024-03-01`",
+        ),
+        (("Pipfile",), "`pipenv lock`"),
+        (("pyproject.toml", "uv.lock"), ""),
+    ],
+)
+def test_an_import_that_a_newer_package_lacks_has_the_command_that_pins_the_dependencies(tmp_path, files, step):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("[project]\nname = 'shop'\n")
+    for command in (["init"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-m", "a"]):
+        variables = {**os.environ, "GIT_COMMITTER_DATE": "2024-03-01T12:00:00"}
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True, env=variables, capture_output=True)
+    error = BadInputError("shop.py line 1 does not load", "ModuleNotFoundError: No module named 'sniffio'")
+    made = Python(tmp_path / "made", None, Path(files[-1]).name)
+    said = str(with_its_causes(error, tmp_path, Migrations(), made))
+    assert (step in said, "nothing pins the dependencies" in said) == (True, bool(step))
+    assert with_its_causes(error, tmp_path, Migrations(), HERE) is error

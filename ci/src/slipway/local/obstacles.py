@@ -3,7 +3,9 @@
 import ast
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +13,7 @@ from typing import Final
 from slipway import toml
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
 from slipway.finder.interpreter import bounds, versions
+from slipway.finder.locks import declaration, lock
 from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree, parsed, tree_at
@@ -19,11 +22,16 @@ from slipway.local.guess import is_unset
 from slipway.local.prove import server_binaries
 from slipway.records.survey import Subject
 from slipway.settings import Migrations
+from slipway.source.git import git
 from slipway.workload.python import Python
 
 _PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")  # the beginning of an error in the service's code
 # from an error about a missing module of the service
 _LACKS: Final = re.compile(r"no file of the service is ([\w.]+);")
+# an older package may have that name
+_LACKS_A_NAME: Final = re.compile(
+    r"^(?!.*no file of the service is).*(?:No module named|cannot import name|module '[\w.]+' has no attribute)"
+)
 _BUILDS: Final = r"(?:\.\./)*(?:[\w.-]+/){0,2}(?:Makefile|[Jj]ustfile|Taskfile\.ya?ml|[\w.-]*Dockerfile[\w.-]*|[\w.-]+\.(?:sh|ya?ml|toml|mk))"
 _READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w+)["']""")
 
@@ -63,6 +71,7 @@ def with_its_causes(
     survey = find(tree)
     causes = [
         *_of_older_python(tree, python),
+        *_of_no_lock(tree, error, folder, python),
         *_generated(tree, str(error)),
         *_read_there(tree, error, migrations, survey.value(Subject.SCRIPTS)),
     ]
@@ -111,6 +120,24 @@ def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
         yield BadInputError(
             what, f"if that is the cause, pass an environment of Python {named.value} with --python DIR"
         )
+
+
+def _of_no_lock(tree: Tree, error: SlipwayError, folder: Path, python: Python) -> Iterator[BadInputError]:
+    """Yield an obstacle when the service's code lacks a name of a package whose version no file pins."""
+    declared = None if lock(tree) else declaration(tree)
+    file = declared.value if declared else ""
+    if not file or python.made_from != Path(file).name or not _LACKS_A_NAME.search(str(error)):
+        return
+    if file == "Pipfile" or (file == "pyproject.toml" and not tree.table(file, "project")):
+        step = f"run `{'pipenv' if file == 'Pipfile' else 'poetry'} lock`"
+    else:
+        day = "YYYY-MM-DD"
+        with suppress(BadInputError):
+            day = git(folder, ["log", "-1", "--format=%cs"]).decode().strip() or day
+        other = f"uv pip compile {shlex.quote(file)} -o requirements.txt"
+        command = "uv lock" if file == "pyproject.toml" else other
+        step = f"lock them as of the last commit, `{command} --exclude-newer {day}`, or as of an earlier day when it worked"
+    yield BadInputError(f"nothing pins the dependencies: the newest that {file} allows were installed", step)
 
 
 def _generated(tree: Tree, error: str) -> Iterator[BadInputError]:
