@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from slipway.errors import BadInputError
 from slipway.migration.alembic_config import Call, other_environments
@@ -125,6 +126,24 @@ def test_unusable_settings_are_one_sentence_with_what_was_found(project, environ
     project(MIGRATIONS | {"deep/down/alembic.ini": HERE} | ({"alembic.ini": ini} if ini else {}))
     with pytest.raises(BadInputError, match=sentence):
         environment(config, **options)
+
+
+@pytest.mark.parametrize(
+    ("address", "next_step"),
+    [
+        ("postgresql+psycopg://db.internal/shop", "own address, postgresql+psycopg://db.internal (since 2.1"),
+        ("postgresql+psycopg://{host}:{port}/shop", "or name the driver that the service has"),
+    ],
+)
+def test_a_missing_driver_of_an_address_of_the_applications_own_is_not_one_that_a_setting_changes(
+    project, environment, url, monkeypatch, address, next_step
+):
+    project(MIGRATIONS | {"alembic.ini": HERE})
+    ours = environment()
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        create_engine(address.format(host=url.host, port=url.port))
+    assert next_step in ours.needs(caught.value)
 
 
 def test_sections_with_revisions_of_their_own_are_other_environments(project, environment):

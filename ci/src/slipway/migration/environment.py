@@ -52,6 +52,11 @@ _ANOTHER_DRIVER: Final = (
     "SQLAlchemy takes {} for the address that it was given (since 2.1 psycopg for postgresql://, before it psycopg2): add that "
     'package, or name the driver that the service has: driver = "postgresql+psycopg2" or the like in [tool.slipway.migrations]'
 )
+_OWN_ADDRESS: Final = (
+    "SQLAlchemy takes {} for the application's own address, {} (since 2.1 psycopg for postgresql://, before it psycopg2), which "
+    "driver in [tool.slipway.migrations] does not reach: add that package, name the service's driver in that address, or pin "
+    "SQLAlchemy, for psycopg2 with sqlalchemy<2.1 in the service's dependencies"
+)
 _SYNCHRONOUS: Final = (
     "env.py is synchronous and {} is not: let env.py use an asynchronous engine, or name a synchronous driver{} in "
     '[tool.slipway.migrations], such as driver = "postgresql+{}"'
@@ -242,7 +247,7 @@ class Environment:
         """Return the next step after an error of env.py; empty for a mistake in its code."""
         if step := _of_the_build(error):
             return step
-        if step := _of_the_driver(error, self.url.get_driver_name()):
+        if step := _of_the_driver(error, self.url):
             return step
         if isinstance(error, ModuleNotFoundError):
             return _ANOTHER_ENVIRONMENT
@@ -301,9 +306,16 @@ def _asks_for_connection(module: Path) -> bool:
     return any(isinstance(node, ast.Attribute) and node.attr in {"get_bind", "get_context"} for node in run)
 
 
-def _of_the_driver(error: BaseException, driver: str) -> str:
+def _of_the_driver(error: BaseException, ours: URL) -> str:
     """Return the next step when a driver is missing, or is asynchronous while env.py is not; empty for other errors."""
+    driver = ours.get_driver_name()
     if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
+        # the argument of SQLAlchemy's create_engine, after its own parser
+        seen = (frame.f_locals.get("u") for frame, _ in traceback.walk_tb(error.__traceback__))
+        theirs = next((each for each in seen if isinstance(each, URL)), ours)
+        is_without = "+" not in theirs.drivername and error.name != driver
+        if is_without or (theirs.host, theirs.port) != (ours.host, ours.port):
+            return _OWN_ADDRESS.format(error.name, f"{theirs.drivername}://{theirs.host or ''}")
         return _ANOTHER_DRIVER.format(error.name)
     if not isinstance(error, MissingGreenlet):
         return ""
