@@ -42,7 +42,7 @@ refused: 1 error, 1 warning; 2 revisions up, 1 of them down and up again on Post
 - ❌ **M03** migrations/f10c\\_index.py:10: Building an index blocks every write to notes.
 - ⚠️ **D01** the history: The models differ.
 
-<details><summary>M03: measured, and what to write instead</summary>
+<details><summary>M03 migrations/f10c\\_index.py:10: measured, and what to write instead</summary>
 
 Measured: SHARE on notes; an INSERT had to wait
 
@@ -50,6 +50,14 @@ Measured: SHARE on notes; an INSERT had to wait
 with op.get_context().autocommit_block():
     op.create_index("ix", "notes", ["title"])
 ```
+
+</details>
+
+<details><summary>D01 the history: measured, and what to write instead</summary>
+
+Measured: notes.colour
+
+Write a revision.
 
 </details>
 """
@@ -202,8 +210,14 @@ def test_escaped_text_has_no_effect_in_markdown_and_github(given, said):
 def test_a_comment_is_one_screen(proof):
     assert comment(proof) == COMMENT
     many = replace(proof, findings=proof.findings * 20)
-    assert len(comment(many).splitlines()) == len(COMMENT.splitlines()) + 7  # eight findings, and how many more
-    assert "- 32 more in the summary of the job" in comment(many)
+    listed, *folded = comment(many).split("<details>")
+    assert (listed.count("**"), len(folded)) == (2 * 8, 8)
+    assert "- 32 more in the summary of the job" in listed
+    long = replace(proof, findings=tuple(replace(each, remedy="@x\n" * 7_000) for each in many.findings))
+    assert len(comment(long)) < 65_536
+    assert comment(long).endswith(
+        "</details>\n\nThe summary of the job has the other remedies: a comment has no room for them.\n"
+    )
     assert comment(replace(proof, findings=(), verdict=Verdict.PASS)).startswith(
         "### Migrations passed\n\npassed: no findings"
     )

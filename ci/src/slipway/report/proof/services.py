@@ -82,10 +82,7 @@ def markdown(proofs: Proofs) -> str:
 
 def comment(proofs: Proofs) -> str:
     """Render a comment of one screen: the table of services, and the first findings of all services, errors first."""
-    lines, instead = listing(_worst_first(proofs.proven))
-    return (
-        "\n\n".join([f"### {title(proofs)}", _table(proofs), *(["\n".join(lines)] if lines else []), *instead]) + "\n"
-    )
+    return listing([f"### {title(proofs)}", _table(proofs)], _worst_first(proofs.proven))
 
 
 def _worst_first(proofs: tuple[Proof, ...]) -> list[Finding]:

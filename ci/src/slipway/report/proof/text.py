@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from slipway.records.proof import PREPARATION, Finding, Level, Proof, Verdict
 from slipway.records.words import counted
@@ -121,38 +122,39 @@ def markdown(proof: Proof) -> str:
 
 
 _LISTED = 8
+_ROOM: Final = 65_000  # characters; GitHub refuses a comment of more than 65 536, with its marker
 
 
 def comment(proof: Proof) -> str:
-    """Render a comment of one screen: a line for each finding, and the corrected code for the first one."""
+    """Render a comment of one screen: a line for each finding, and folded below them what to write instead."""
     lines = [f"- {escaped(line, WHOLE)}" for line in list(_extent(proof))[:_LISTED]]
-    listed, instead = listing(proof.findings)
-    return (
-        "\n\n".join(
-            [
-                f"### Migrations {proof.verdict_in_words}",
-                escaped(summary(proof), WHOLE),
-                *(["\n".join([*lines, *listed])] if lines or listed else []),
-                *instead,
-            ]
-        )
-        + "\n"
-    )
+    return listing([f"### Migrations {proof.verdict_in_words}", escaped(summary(proof), WHOLE)], proof.findings, lines)
 
 
-def listing(findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
-    """Return the lines for the first findings, and the paragraphs about the very first."""
+def listing(beginning: Sequence[str], findings: Sequence[Finding], lines: Sequence[str] = ()) -> str:
+    """Return the paragraphs, the lines with those of the first findings, and their folded remedies, as far as GitHub has room."""
     shown = [finding for finding in findings if finding.suppressed is None]
     lines = [
-        f"- {_SIGNS[each.level]} **{escaped(each.rule)}** {escaped(place(each))}: {escaped(each.message)}"
-        for each in shown[:_LISTED]
+        *lines,
+        *(
+            f"- {_SIGNS[each.level]} **{escaped(each.rule)}** {escaped(place(each))}: {escaped(each.message)}"
+            for each in shown[:_LISTED]
+        ),
     ]
     if len(shown) > _LISTED:
         lines.append(f"- {len(shown) - _LISTED} more in the summary of the job")
-    if not shown:
-        return lines, []
-    title = f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>"
-    return lines, [title, *list(_in_markdown(shown[0]))[2:], "</details>"]
+    text = "\n\n".join([*beginning, *(["\n".join(lines)] if lines else [])]) + "\n"
+    for finding in shown[:_LISTED]:
+        folded = f"\n{_folded(finding)}\n"
+        if len(text) + len(folded) > _ROOM:
+            return f"{text}\nThe summary of the job has the other remedies: a comment has no room for them.\n"
+        text += folded
+    return text
+
+
+def _folded(finding: Finding) -> str:
+    title = f"<details><summary>{escaped(finding.rule)} {escaped(place(finding))}: measured, and what to write instead</summary>"
+    return "\n\n".join([title, *list(_in_markdown(finding))[2:], "</details>"])
 
 
 def _in_markdown(finding: Finding) -> Iterator[str]:
