@@ -26,7 +26,7 @@ MIGRATES: Final = re.compile(
     r"^(?!\s*(?:#|echo|printf)).*\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<![-\w])(?:upgrade|migrate)\b"
 )
 # brackets after the name are a factory's call
-_TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")
+TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _IN_AN_IMAGE: Final = re.compile(r"(?:\$\{?\w+\}?)?/.*\.py")
 _PUBLISHED: Final = re.compile(r"""\s*-\s*["']?[\w.${}:-]*:(\d{2,5})(?:/tcp)?["']?\s*(?:#.*)?""")
@@ -68,7 +68,7 @@ class Start:
 
     @property
     def target(self) -> str:
-        return next((match[1] for word in self.arguments if (match := _TARGET.fullmatch(word))), "")
+        return next((match[1] for word in self.arguments if (match := TARGET.fullmatch(word))), "")
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ def _in_tree(tree: Tree, word: str) -> str:
 
 def _in_settings(tree: Tree, arguments: Sequence[str]) -> Iterator[str]:
     """Yield the application that gunicorn's settings file names, when the command names none."""
-    if not any(map(_TARGET.fullmatch, arguments)):
+    if not any(map(TARGET.fullmatch, arguments)):
         files = [word.rpartition("/")[2] for word in arguments if word.endswith(".py")]
         for name in tree.matching(_GUNICORN):
             if not files or name.rpartition("/")[2] in files:

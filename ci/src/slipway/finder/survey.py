@@ -19,6 +19,7 @@ from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.settings_files import missing_settings
 from slipway.finder.start import migrations_today, starting, starts
+from slipway.finder.startup import migrating_call
 from slipway.finder.tree import Tree, without_password
 from slipway.finder.variables import variables
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
@@ -54,6 +55,8 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from started
     for place, line in migrations_today(tree):
         yield Fact(subject=Subject.MIGRATES, value=without_password(line), place=place)
+    if call := migrating_call(tree, (fact.value for fact in started if fact.subject is Subject.APPLICATION)):
+        yield Fact(subject=Subject.MIGRATES, value=call[1], place=call[0])
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
     yield from own_image(tree)

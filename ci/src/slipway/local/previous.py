@@ -19,6 +19,7 @@ from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
 from slipway.finder.alembic import alembic as alembic_facts
 from slipway.finder.start import migrating
+from slipway.finder.startup import migrating_call
 from slipway.finder.tree import repository_of, tree_at
 from slipway.local.prove import AlembicOptions, Workplace, read_models
 from slipway.postgres.datadir import cache
@@ -97,7 +98,8 @@ async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOpt
             view = tree_at(folder)
             if not (folder / (at.migrations.config)).is_file() and not any(alembic_facts(view)):
                 return Previous(name=name, refusal="it has no migrations yet")
-            start = migrating(view, _command_at(folder))
+            command = _command_at(folder)
+            start = migrating(view, command) or ": ".join(migrating_call(view, command) or ())
             return replace(await _models_of(at, name, today, failure), start=start)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))

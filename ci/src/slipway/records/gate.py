@@ -123,7 +123,7 @@ class Previous(Record, schema="slipway/previous/1"):
     - refusal: why its models could not be loaded.
     - caveat: why its models were read in the current virtual environment instead of its own.
     - revisions: all revisions that its alembic knows.
-    - start: its start command, if that command runs alembic.
+    - start: its start command, or the line of its application, that runs alembic at the start.
     - spelled: its models as SQL, one text for each object.
     """
 

@@ -105,7 +105,7 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
     """Yield a finding when the previous release migrates at start and does not know the first new revision."""
     unknown = [node for node in nodes if node.new and node.id not in previous.revisions]
     if previous.start and previous.revisions and unknown:
-        measured = f"{previous.name} starts with `{previous.start}` and does not know {unknown[0].id}"
+        measured = f"{previous.name} runs `{previous.start}` when it starts, and does not know {unknown[0].id}"
         yield rules.UNKNOWN.finding(unknown[0], measured)
 
 

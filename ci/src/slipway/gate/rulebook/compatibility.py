@@ -248,7 +248,7 @@ UNKNOWN: Final = Rule(
     level=Level.WARNING,
     message="The previous release runs alembic at start and does not know the new revision: after a restart or a rollback it does not start.",
     implies=INCOMPATIBLE,
-    advice="Remove the migration from the start command, and migrate once before the release: `slipway deploy` does, and with another tool a step before its deployment does, such as `alembic upgrade heads`. This finding goes away with the next release, because the one that runs now keeps its start command.",
+    advice="Remove the migration from the start command or from what the application runs when it starts, and migrate once before the release: `slipway deploy` does, and with another tool a step before its deployment does, such as `alembic upgrade heads`. This finding goes away with the next release, because the one that runs now still migrates at its start.",
     related=("C17",),
     given=Given(previous=_MODELS, bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'"),
     bad=ADD_COLUMN,
