@@ -104,7 +104,11 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     assert "deploy exits 1" in acts["IV"].happened
     assert acts["IV"].details[0].startswith("cause: the load balancer's alarm went off: /")
     assert traffic.failed == traffic.taken_back
-    assert re.search(r"the bad release failed \d+ of [1-9]\d* requests; deploy", acts["IV"].happened)
+    counted = r"failed (\d+) of the clients' [1-9]\d* requests, and (\d+) of slipway's own during the canary; deploy"
+    of_clients, own = map(int, re.search(counted, acts["IV"].happened).groups())
+    assert of_clients + own > 0
+    uncovered = [line for line in play.printed.splitlines() if line.lstrip().startswith("not covered: ")]
+    assert len(uncovered) == len(set(uncovered)) > 4
     assert re.fullmatch(
         r"SUCCEEDED [0-9a-f]{12} on ECS Express Mode; 0 of [1-9]\d+ requests failed", acts["V"].happened
     )

@@ -74,7 +74,7 @@ class Canary:
         return problem
 
     def _failures(self, problem: str) -> str:
-        return f"{self.failed} of {self.asked} requests during the canary failed: {problem}"
+        return f"{self.failed} of slipway's {self.asked} requests during the canary failed: {problem}"
 
     def _obstacle(self) -> str:
         if self.observed.private or self.observed.url is None:

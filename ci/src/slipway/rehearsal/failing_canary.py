@@ -35,7 +35,8 @@ async def failing_canary(scene: Scene[C], live: Image) -> Act | None:
         return act.ended(happened, passed=False, details=(remedy,))
     scene.clients.expect(0 if by_others else min(failed, by_release))
     others = f", other releases {by_others}" if by_others else ""
-    shares = f"the bad release failed {failed - by_others} of {requests} requests{others}"
+    own = max(0, by_release + by_others - failed)
+    shares = f"the bad release failed {failed - by_others} of the clients' {requests} requests{others}, and {own} of slipway's own during the canary"
     happened = f"{summary(outcome)} still serves; {shares}; deploy exits {outcome.status.exit_code}"
     passed = _rolled_back(outcome, live) and by_others == 0 and failed <= by_release
     return scene.of_outcome(act, outcome, happened, passed=passed, expects_failure=True)

@@ -21,6 +21,7 @@ from slipway.records.words import counted
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
+from slipway.release.preflight.checking import NOT_COVERED
 from slipway.release.runners import Runner
 from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
@@ -119,6 +120,7 @@ class Scene(Generic[C]):
     clients: Clients
     progress: Progress
     begun: list[RunningAct] = field(default_factory=list)  # in the order of the acts
+    uncovered: set[str] = field(default_factory=set)  # the lines about what no preflight covers: each is shown once
 
     def begin(self, name: str, title: str, *, how: str = "") -> RunningAct:
         act = RunningAct(name, title, how or self.stage.how, self.progress)
@@ -202,6 +204,10 @@ class Scene(Generic[C]):
 
         def tell(event: Event) -> None:
             nonlocal is_platform
+            if event.line.startswith(NOT_COVERED):
+                if event.line in self.uncovered:
+                    return
+                self.uncovered.add(event.line)
             is_platform = is_platform or event.phase is Phase.CHANGE
             act.tell(event)
             if is_platform and event.line:

@@ -22,6 +22,7 @@ Boot = Callable[[], Awaitable[Checks]]
 Checker = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
 NETWORK, QUOTAS = "network", "quotas"
+NOT_COVERED = "not covered: "  # begins the line about a fact that no check observes
 _STARTED = ("migrations", "release")  # the subjects of checks that run the release's code
 _CHECKERS: Mapping[str, Checker] = {
     "account": checks_of_account,
@@ -93,7 +94,7 @@ def events(result: Preflight) -> tuple[Event, ...]:
     lines = [Event(f"log: {one_line(line)}") for check in result.refusals for line in check.lines]
     return (
         *lines,
-        *(Event(f"not covered: {one_line(f'{check.subject}: {check.found}')}") for check in result.not_covered),
+        *(Event(f"{NOT_COVERED}{one_line(f'{check.subject}: {check.found}')}") for check in result.not_covered),
     )
 
 
