@@ -126,7 +126,16 @@ async def test_what_the_parent_knows_does_not_leak(tmp_path, monkeypatch):
     assert not [line for line in lines if "canary" in line]
     names = {line.partition("=")[0] for line in lines}
     assert {"PATH", "PORT", "HOME", "TZ", "VIRTUAL_ENV"} <= names
-    assert names <= {"PATH", "PORT", "HOME", "VIRTUAL_ENV", "PYTHONUNBUFFERED", *process._INHERITED, "LC_CTYPE"}
+    assert names <= {
+        "PATH",
+        "PORT",
+        "HOME",
+        "VIRTUAL_ENV",
+        "PYTHONUNBUFFERED",
+        "COLUMNS",
+        *process._INHERITED,
+        "LC_CTYPE",
+    }
 
 
 async def test_a_service_gets_its_variables_and_its_own_port(tmp_path):

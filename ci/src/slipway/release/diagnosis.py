@@ -15,10 +15,12 @@ from slipway.records.outcome import Diagnosis
 from slipway.release.aws.logs import Line
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
+from slipway.release.rich_log import unwrapped
 from slipway.untrusted import one_line, printable, strings_in
 
 _CONTEXT = 120  # characters around a match
 _MOST_LINES = 3
+_LAST_LINES = 30  # of a log in which no rule for its words matches
 _NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of a rule that contain names or numbers
 _TOKEN = re.compile(r"[A-Z0-9]{16,}")  # a missing key of a dictionary may be an AWS key
 _SHORTEST_SECRET = 6  # characters of a variable's value; shorter values are words like `info`, which appear everywhere
@@ -35,9 +37,8 @@ _TRACEBACK_BEGINS = "Traceback (most recent call last)"
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\).*\n(?:[ \t].*\n|\n)*.*\Z")
 _CHAINED = ("another exception occurred:", "the direct cause of the following exception:")
 _LEVELS = ("level", "levelname", "severity", "log.level")
-# A line of source code that rich quotes in a traceback. The application did not print such a line.
-_QUOTED = re.compile(r"\s*│ +(?:❱ +)?\d+ │")
 UNKNOWN: Final = "unknown"
+_ENDED = ("error", "exit")  # rules that do not know what the words of the log mean
 _LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
 # Diagnoses without a rule, by whether the application wrote anything and whether its health check failed.
 UNNAMED: Final = {
@@ -131,9 +132,8 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     )
     if match is None:
         cause, remedy = UNNAMED[bool(logs.application), words.unhealthy in platform]
-        last = application.rstrip().split("\n")[-_MOST_LINES:] if application else []
         return Diagnosis(
-            rule=UNKNOWN, cause=cause, lines=tuple(map(one_line, last)), remedy=remedy.format_map(_facts(spec, words))
+            rule=UNKNOWN, cause=cause, lines=_end(application), remedy=remedy.format_map(_facts(spec, words))
         )
     rule, quoted = match.rule, _words(match, application)
     gaps = _facts(spec, words) | quoted
@@ -144,11 +144,15 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     return Diagnosis(
         rule=rule.id,
         cause=rule.cause.format_map(gaps),
-        lines=match.lines,
+        lines=match.lines + (_end(application) if rule.id in _ENDED else ()),
         remedy=rule.remedy.format_map(gaps),
         place=match.place,
         quotes=tuple(text for name, text in quoted.items() if _may_be_secret(name, text, rule)),
     )
+
+
+def _end(application: str) -> tuple[str, ...]:
+    return tuple(one_line(line) for line in application.split("\n") if re.search(r"\w", line))[-_LAST_LINES:]
 
 
 def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> ServiceSpec:
@@ -228,7 +232,7 @@ def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
 
     Lines in JSON are unfolded.
     """
-    text = "\n".join(printable(unfolded(line)) for line in lines if not _QUOTED.match(line))
+    text = "\n".join(printable(unfolded(line)) for line in unwrapped(tuple(lines)))
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, f"(the value of {name})")

@@ -90,7 +90,8 @@ async def running(
     command = order.command or release.config.command
     port = free_port()
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    own = {"HOME": str(release.folder), "PYTHONUNBUFFERED": "1", **release.config.variables}
+    # Rich wraps a log at 80 columns where it sees no terminal, and cuts its tracebacks.
+    own = {"HOME": str(release.folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "200", **release.config.variables}
     environment = inherited | release.python.variables() | own | dict(order.variables) | {"PORT": str(port)}
     program, *arguments = on_this_machine(command, order.port, port)
     program = _program(program, environment["PATH"], release.folder)
