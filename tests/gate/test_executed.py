@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.gate.prove import _chosen, prove
-from slipway.records.gate import Previous
+from slipway.records.gate import Previous, Since
 from slipway.records.proof import Layer, Verdict
 from slipway.report.proof.text import text
 from tests.gate.conftest import question
@@ -88,10 +88,12 @@ def test_a_previous_release_that_was_not_asked_is_named_where_a_revision_is_new(
         question(config, layers=layers),
         question(config, layers=layers, previous=Previous(name="v1")),
         question(config, layers=layers, start_after="one"),
+        question(config, layers=layers, since=Since(name="", by_default="")),
     )
     gaps = [[gap for gap in prove(asked, server_url).coverage.gaps if "was not asked" in gap] for asked in questions]
-    assert [len(each) for each in gaps] == [1, 0, 0]
+    assert [len(each) for each in gaps] == [1, 0, 0, 1]
     assert "--since instead of --all-revisions" in gaps[0][0]
+    assert "git has no earlier state of this service here" in gaps[3][0]
 
 
 def test_older_revisions_that_did_not_run_are_not_counted_as_run():

@@ -41,7 +41,7 @@ from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import InitialSchema
 from slipway.migration.models import metadata_of, with_tables
-from slipway.records.gate import GateQuestion, Model, Previous, Role
+from slipway.records.gate import GateQuestion, Model, Previous, Role, Since
 from slipway.records.proof import Layer
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Evidence:
     previous: Previous | None = None
     previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
+    uncompared: bool = False  # whether git, also for want of a repository, has no state to compare with by default
     baseline: str = ""  # the name of the schema on which the history begins
     left_out: tuple[str, ...] = ()  # sentences about parts of the baseline that were left out
     # an old revision that only a superuser can run, with its error; all revisions then ran as superuser
@@ -88,6 +89,8 @@ class Evidence:
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         why = "; the schema before each new revision took its place" if self.replay.assumed else ""
+        if self.uncompared:
+            return f"the previous release was not asked{why}: git has no earlier state of this service here; in a git repository, name a commit, branch or tag with --since"
         alone = all(node.new for node in self.history.nodes)  # with --all-revisions, which excludes --since
         return f"the previous release was not asked{why}: name its commit, branch or tag with --since{' instead of --all-revisions' if alone else ''} (on Dagger its folder with --previous)"
 
@@ -123,6 +126,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         layers=_with_required(question.layers),
         previous=question.previous,
         previous_required=question.previous_required,
+        uncompared=question.since == Since(name="", by_default=""),
         baseline=initial.name if initial else "",
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
