@@ -118,6 +118,12 @@ def test_version_locations_are_separated_as_the_settings_say(project, environmen
             {"section": "billing"},
             r"has no section \[billing\]: it has \[alembic\]; correct section",
         ),
+        (
+            "[alembc]\nscript_location = x\n",
+            "alembic.ini",
+            {},
+            r"has no section \[alembic\]: it has \[alembc\]; correct",
+        ),
         ("script_location = migrations\n", "alembic.ini", {}, r"alembic\.ini cannot be read: File contains no section"),
         ("[alembic]\nscript_location = no_such:x\n", "alembic.ini", {}, "cannot be used: No module named 'no_such'"),
     ],

@@ -80,15 +80,14 @@ def _read(file: Path, call: Call) -> Config:
     config = Config(str(ini), ini_section=section, cmd_opts=options, **more)
     if ini.is_file() and config.file_config.has_section(section):
         return config
-    if section != SECTION:
+    in_toml = reads_toml and bool(config.toml_alembic_config)
+    if section != SECTION or (ini.is_file() and config.file_config.sections() and not call.scripts and not in_toml):
         sections = ", ".join(f"[{name}]" for name in config.file_config.sections()) or "none"
-        raise BadInputError(f"{file} has no section [{section}]", f"it has {sections}; correct section")
-    if (
-        file.name != PYPROJECT
-        and not ini.is_file()
-        and not call.scripts
-        and not (reads_toml and config.toml_alembic_config)
-    ):
+        step = "correct section" if section != SECTION else "correct the section's name"
+        raise BadInputError(
+            f"{ini if ini.is_file() else file} has no section [{section}]", f"it has {sections}; {step}"
+        )
+    if file.name != PYPROJECT and not ini.is_file() and not call.scripts and not in_toml:
         raise BadInputError(f"there is no {file} in {Path.cwd()}", _nearby())
     if toml.is_file() and not reads_toml and not ini.is_file():
         raise BadInputError(f"alembic {__version__} reads no {toml}", "use alembic 1.16 or newer")
