@@ -111,6 +111,18 @@ def test_the_revisions_that_a_dump_of_production_has_run_are_not_executed(prove_
     assert proof.coverage.baseline == "baseline.sql, a schema at one; the revisions up to it were not executed"
 
 
+def test_an_env_py_that_fails_behind_a_baseline_is_reported_with_its_place(prove_history):
+    with pytest.raises(BadInputError) as caught:
+        prove_history(
+            {"one": (None, "pass", ""), "two": ("one", "pass", "")},
+            files={"baseline.sql": DUMP + AT_ONE},
+            baseline="baseline.sql",
+            env="import os\n\nraise RuntimeError('vault not reachable')\n",
+        )
+    assert caught.value.what == "migrations/env.py line 3 fails before the first revision"
+    assert caught.value.next_step.startswith("RuntimeError: vault not reachable; ")
+
+
 def test_the_models_of_an_older_commit_write_a_baseline_without_a_database_as_the_page_says(prove_history, tmp_path):
     """`docs/how-to/adopt.md` has the script, and the lines that count revisions as run."""
     script, version = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("python", "sql"))

@@ -229,8 +229,9 @@ def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
         seen.extend(heads)
         yield from ()
 
-    if error := walk(environment, database, steps):
-        raise BadInputError("env.py fails on the baseline", error)
+    if error := _error_of_walk(environment, database, steps):
+        place = environment.place_in_words(error)
+        raise BadInputError(f"{place} fails before the first revision", environment.needs(error)) from error
     return tuple(sorted(seen))
 
 
