@@ -133,6 +133,17 @@ def test_obstacles_of_files_environment_and_machine_are_listed_in_one_run(
     assert all(any(each in line for line in lines) for each in expected)
 
 
+def test_a_folder_within_a_service_is_answered_with_the_folder_of_the_service(capsys, tmp_path):
+    for folder in (".git", "shop/app"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "shop/alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    assert run(["gate", "--source", str(tmp_path / "shop/app")]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("slipway: ")]
+    assert lines == [
+        f"slipway: {tmp_path}/shop/app is no service: the service is in {tmp_path}/shop: pass --source {tmp_path}/shop, or run there"
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -16,10 +16,10 @@ from slipway.finder.interpreter import bounds, versions
 from slipway.finder.locks import declaration, lock
 from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
-from slipway.finder.tree import Tree, parsed, tree_at
+from slipway.finder.tree import Tree, parsed, repository_of, tree_at
 from slipway.finder.variables import STAND_IN
 from slipway.local.guess import is_unset
-from slipway.local.prove import server_binaries
+from slipway.local.prove import has_alembic, server_binaries
 from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.source.git import git
@@ -37,13 +37,30 @@ _READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w
 
 
 def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, needs_server: bool) -> None:
-    """Note the obstacles that the gate would meet later: in the service's files, and missing server binaries."""
+    """Note the obstacles that the gate would meet later: in the service's files, and missing server binaries.
+
+    Raise BadInputError with the service's folder alone when the folder is within a service.
+    """
     tree = tree_at(folder)
+    if above := _service_above(folder, tree):
+        raise BadInputError(
+            f"{folder} is no service: the service is in {above}", f"pass --source {above}, or run there"
+        )
     with obstacles.noted():
         refuse(find(tree))
     if needs_server:
         with obstacles.noted():
             server_binaries(tree, migrations)
+
+
+def _service_above(folder: Path, tree: Tree) -> Path | None:
+    """Return the nearest folder above, within the repository, with alembic's settings, for a folder that has none of its own."""
+    survey = find(tree)
+    if survey.fact(Subject.CONFIG) or survey.fact(Subject.SCRIPTS) or "pyproject.toml" in tree:
+        return None
+    repository, here = repository_of(folder), folder.resolve()
+    above = (each for each in here.parents if each.is_relative_to(repository))
+    return next((each for each in above if has_alembic(each, Migrations())), None)
 
 
 def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
