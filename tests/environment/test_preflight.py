@@ -174,6 +174,17 @@ async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, c
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "place", ['"localhost" (::1), port 5432 failed', '"127.0.0.1", port 5432 failed', "('127.0.0.1', 5432)"]
+)
+async def test_a_service_that_connects_to_the_usual_postgres_does_not_read_the_databases_variable(tried_here, place):
+    words = "Connect call failed " if place.startswith("(") else "connection to server at "
+    tail = "" if place.startswith("(") else ": Connection refused"
+    (refusal,) = (await tried_here(before=f"raise OSError({words + place + tail!r})")).refusals
+    assert "connected to localhost:5432, and nothing seems to read DATABASE_URL" in refusal.remedy
+
+
+@pytest.mark.slow
 async def test_a_migration_that_fails_is_a_refusal_of_its_own(tried_here):
     (refusal,) = (await tried_here(env=ENV + b"raise ValueError('no such column')\n")).refusals
     assert (refusal.subject, "no such column" in str(refusal)) == ("migrations", True)

@@ -88,6 +88,14 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     assert shown["python"] == "assumed: no file names a version)"
     assert shown["postgres"] == "assumed: no file names the major in production)"
     assert shown["health path"] == "assumed: no health check or route found)"
+    assert "database variable" not in shown or "no file" not in shown["database variable"]
+    (folder / "app/config.py").write_text("URL = yaml.load(open('config.yml'))['url']\n")
+    (folder / ".env.example").unlink(missing_ok=True)
+    unread = next(
+        line for line in of_adoption(propose(folder)).text.splitlines() if line.startswith("database variable")
+    )
+    assert " DATABASE_URL " in unread
+    assert "assumed: no file of the service reads it" in unread
     notes = [line for line in lines if line.startswith("NOTE")]
     assert "slipway migrates before the release, and leaves out alembic upgrade head" in notes[0]
     assert "left out of the start command: flask translate;" in notes[1]

@@ -1,5 +1,6 @@
 """The preflight: check everything before the platform is changed, and start the digest under the platform's health check."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from slipway.local.prove import server_binaries
 from slipway.postgres.server import running
 from slipway.records.checks import Check, Preflight, PreflightResult
 from slipway.records.migration import Migration, MigrationFailedError
+from slipway.records.outcome import Diagnosis
 from slipway.release.aws.client import Aws
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
@@ -36,6 +38,7 @@ _ERROR_SECONDS = 15.0  # for answers of 500, which a service may give while it w
 _STAND_IN = "stand-in"
 # Rules about a server that does not answer. This machine has no security group that could block it.
 _SERVERS: Final = ("unknown-host", "unreachable")
+_USUAL_POSTGRES: Final = re.compile(r"(?:localhost|127\.0\.0\.1|::1)\W*(?:port )?5432\b")
 _START_SERVER: Final = (
     "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres, "
     'whose address the variables with the value "{url}" get'
@@ -184,8 +187,21 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         subject="release",
         verdict=verdict,
         found=f"{failure}: {why.cause}",
-        remedy=_START_SERVER if why.rule in _SERVERS else why.remedy,
+        remedy=_remedy(why, database),
         lines=why.lines,
+    )
+
+
+def _remedy(why: Diagnosis, database: Mapping[str, str]) -> str:
+    """Return the remedy here, where slipway starts a Postgres whose port is never the usual one."""
+    if why.rule not in _SERVERS:
+        return why.remedy
+    if not database or not _USUAL_POSTGRES.search(why.cause):
+        return _START_SERVER
+    names = " and ".join(sorted(database))
+    return (
+        f"the service connected to localhost:5432, and nothing seems to read {names}, with the address of the Postgres "
+        f"here: let the service read {names}, or name the variable that it reads in database-variable of [tool.slipway.migrations]"
     )
 
 

@@ -78,7 +78,7 @@ def propose(service: Service, baseline: str = "", start_after: str | None = None
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
-        facts=(*survey.facts, *(() if survey.fact(Subject.SERVICE) else _assumed(survey))),
+        facts=(*survey.facts, *(() if survey.fact(Subject.SERVICE) else _assumed(tree, survey))),
         obstacles=obstacles,
         files=files,
         notes=tuple(_notes(survey, files)) if files else (),
@@ -107,16 +107,30 @@ def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
         yield Obstacle.of(error)
 
 
-def _assumed(survey: Survey) -> Iterator[Fact]:
+def _assumed(tree: Tree, survey: Survey) -> Iterator[Fact]:
     """Yield the defaults for subjects on which no file decides."""
     assumed = {
         Subject.PYTHON: ("uv's choice", "no file names a version"),
         Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),
         Subject.HEALTH_PATH: ("none", "no health check or route found"),
     }
+    if not _gets_a_database(tree, survey):
+        unread = (
+            "no file of the service reads it; name the one that it reads in database-variable, or let it read this one"
+        )
+        assumed[Subject.DATABASE_VARIABLE] = (Migrations().database_variable, unread)
     for subject, (value, guessed) in assumed.items():
         if survey.fact(subject) is None:
             yield Fact(subject=subject, value=value, place=DEFAULT, guessed=guessed)
+
+
+def _gets_a_database(tree: Tree, survey: Survey) -> bool:
+    """Return whether settings name the database's variable, or a file has its default name, or its parts are variables."""
+    variable = Migrations().database_variable.lower()
+    named = any("database-variable" in tree.read(name) for name in (OWN_FILE, "pyproject.toml"))
+    read = (*tree.sources, *tree.matching(r"(?:.*/)?env\.py"))
+    in_parts = any("{" in each for each in survey.values(Subject.VARIABLE))
+    return named or in_parts or any(variable in tree.read(name).lower() for name in read)
 
 
 def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
