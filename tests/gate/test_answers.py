@@ -62,6 +62,9 @@ def test_it_has_the_worst_level_and_is_apart_from_an_allowed_one():
 def test_the_parts_of_folded_findings_are_all_named():
     (both,) = shown([found("L10", 5), found("L10", 7), found("D01", 7, "r1", FAILS_BY_CODE["23502"])])
     assert both.measured == "fact L10 5; and 1 more on line 7. D01: fact D01 7"
+    long = replace(found("Q01", 5), measured="x" * 300)
+    (both,) = shown([long, found("Q08", 7, "r2")])
+    assert both.measured.startswith(f"{long.measured}. Q08 (")
 
 
 def test_a_habit_of_the_project_is_one_finding_and_two_of_a_kind_are_two():

@@ -19,7 +19,7 @@ from tests.gate.test_lock_atlas import HERE
 pytestmark = pytest.mark.slow
 
 LAYERS = (Layer.TRACE,)
-NEXT = re.compile(r"^# in the (?:next revision|one after it).*$", re.MULTILINE)
+NEXT = re.compile(r"^# (?:\d\. I|i)n the (?:next revision|one after it).*$", re.MULTILINE)
 TABLES = """
 for partitions in ("", "PARTITION BY RANGE (at)"):
     name = "parts" if partitions else "plain"
@@ -178,3 +178,12 @@ def test_a_type_that_is_made_anew_for_its_new_labels_gets_them_instead(prove_his
     assert [(each.rule, each.measured, remedy) for each in followed.findings if each.fails] == []
     made, wanted = (each.revisions[-1].fingerprints["up"] for each in (followed, asked))
     assert made == wanted
+
+
+def test_a_downgrade_without_the_name_of_its_constraint_gets_the_one_that_postgres_chose(prove_history):
+    up = "op.create_table('words', sa.Column('id', sa.BigInteger(), primary_key=True), sa.Column('text', sa.Text()))\nop.create_unique_constraint(None, 'words', ['text'])"
+    down = "op.drop_constraint(None, 'words', type_='unique')\nop.drop_table('words')"
+    found = {
+        each.rule: each for each in prove_history({"one": (None, f"import sqlalchemy as sa\n{up}", down)}).findings
+    }
+    assert found["R05"].remedy.endswith('\nop.drop_constraint("words_text_key", "words")')

@@ -38,12 +38,17 @@ def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding
         (rules.SMALL_KEY, [line for line in added if _is_small_key(line, added)]),
         *((rule, [line for line in added if _is_column(line, form)]) for rule, form in _COLUMNS.items()),
         (rules.CUT_OFF, [line for line in added if len(_last_name(line).encode()) >= _LONGEST_NAME]),
-        (rules.NAMELESS, [line for line in added if line.kind in _NAMED and not _is_in(steps.statements, line)]),
+        (rules.NAMELESS, unnamed(steps)),
     ):
         if lines:
             place = line_of(lines[0].name.split(".")[-2:], steps.statements)
             remedy = "\n".join(map(_index_for, lines)) if rule is rules.WITHOUT_INDEX else None
             yield rule.finding(node, few([line.name for line in lines]), place, remedy)
+
+
+def unnamed(steps: Steps) -> list[Line]:
+    """Return the added constraints whose name Postgres chose."""
+    return [line for line in steps.upgraded.added if line.kind in _NAMED and not _is_in(steps.statements, line)]
 
 
 def _mixed_concerns(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:

@@ -216,10 +216,9 @@ def _with_parts(finding: Finding, parts: Sequence[tuple[Finding, _Answer]]) -> F
         rule = rule_named(part.rule)
         name = f"{part.rule} ({rule.name})" if of_project and rule else part.rule
         facts[name] = "; ".join(filter(None, (facts.get(name), part.measured)))
-    # Reports cut a long statement, so it comes last.
-    measured = ". ".join(
-        f"{name}: {fact}" for name, fact in sorted(facts.items(), key=lambda each: len(each[1]) > _LONG)
-    )
+    # Reports cut a long statement, so it comes last; the finding's own fact comes first if it leaves room for others.
+    ordered = sorted(facts.items(), key=lambda each: len(each[1]) > (2 * _LONG if each[0] == finding.rule else _LONG))
+    measured = ". ".join(f"{name}: {fact}" for name, fact in ordered)
     measured = measured.removeprefix(f"{finding.rule}: ")
     also = dict.fromkeys(filter(None, (answer.also(part) for part, answer in parts)))
     remedy = finding.remedy

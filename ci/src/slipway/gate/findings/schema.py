@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from slipway.gate.findings import transactions
+from slipway.gate.findings.advice import unnamed
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.catalog import Change, Line
@@ -23,6 +24,7 @@ _MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 # codes for an existing relation, schema, column or other object
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})
 _NOT_BUILT_IN: Final = "is not supported in this build"
+_UNKNOWN_DROP: Final = 'op.drop_constraint("…", "…")'
 _CONTEXT: Final = 60  # characters shown before a difference
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error about a constraint without a name
 
@@ -41,7 +43,9 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         before_history = rules.BEGIN_ON_SCHEMA if failure.code == _NO_TABLE and not baseline else None
-        finding = _failed(_of_downgrade(failure), node, failure, node.downgrade_line, before_history)
+        rule = _of_downgrade(failure)
+        remedy = _drops(steps) if rule is rules.NAMELESS else before_history
+        finding = _failed(rule, node, failure, node.downgrade_line, remedy)
         yield replace(finding, suppressed=finding.suppressed or rules.DECLARED) if failure.declared else finding
     elif node.lacks_downgrade:
         yield rules.ROLL_FORWARD.finding(node, "it has no downgrade(), without which alembic's downgrade ends")
@@ -99,6 +103,15 @@ def _of_downgrade(failure: Failure) -> Rule:
     if failure.declared:
         return rules.ROLL_FORWARD
     return rules.NAMELESS if _NO_NAME in failure.message else rules.RAISES
+
+
+def _drops(steps: Steps) -> str:
+    """Return the remedy for a downgrade that names no constraint, with the names that Postgres chose."""
+    drops = []
+    for schema, table, name in (parts(line.name) for line in unnamed(steps)):
+        there = "" if schema == "public" else f', schema="{schema}"'
+        drops.append(f'op.drop_constraint("{name}", "{table}"{there})')
+    return rules.NAMELESS.remedy.replace("{drops}", "\n".join(drops) or _UNKNOWN_DROP)
 
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:

@@ -224,11 +224,12 @@ NOT_NULL: Final = _error(
     name="SET NOT NULL without a valid check",
     message="SET NOT NULL scans the whole table while reads and writes are blocked.",
     code=f"""\
-# once no running release writes NULL (C06); first, unless no row has it: a check that is not valid refuses every change of such a row
+# 1. Release code that writes no NULL there, and wait until it runs alone (C06).
+# 2. In this revision, fill the rows that have NULL; leave this out when there are none:
 {_FILLED.replace("VALUE", "…")}
-# in the next revision:
+# 3. In the next revision, add a check. Before step 2 it would refuse every change of a row with NULL:
 {_CHECKED}
-{_REQUIRED}""",
+{_REQUIRED.replace("# in the next", "# 4. In the next").replace("# in the one", "# 5. In the one")}""",
     related=("C06", "D01", "L07"),
     bad="""op.alter_column("notes", "title", nullable=False)""",
     good=f"""\

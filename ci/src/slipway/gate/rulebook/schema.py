@@ -144,7 +144,7 @@ NAMELESS: Final = _irreversible(
 # on the models' metadata, so that autogenerate writes the name:
 metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
 # in this revision, the name that Postgres chose:
-op.drop_constraint("…_fkey", …)""",
+{drops}""",
     related=("R02", "S08"),
     before=NOTES_AND_AUTHORS,
     bad="""\
