@@ -69,21 +69,27 @@ def test_a_renamed_column_is_added_with_its_type_filled_in_batches_and_dropped_l
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "value"),
+    ("column", "kind", "fills", "value"),
     [
-        ("kind", "text", "''"),
-        ('"No"', "numeric(12,2)", "'0'"),
-        ("tags", "character varying(9)[]", "'{}'"),
-        ("mood", "mood", "'…'"),
+        ("kind", "text", [], "'';"),
+        ('"No"', "numeric(12,2)", ['SET "No" = id * 2'], "'0';"),
+        ("tags", "character varying(9)[]", [], "'{}';"),
+        ("mood", "mood", [], "'…';"),
+        ("kind", "text", ["SET kind = 'web' WHERE kind IS NULL"], "'web';"),
+        ("kind", "text", ["SET kind = 'web' WHERE id < 9", "SET kind = 'app' WHERE id > 8"], "'';"),
+        ("kind", "text", ["SET kind = 'web' || id"], "'';"),
     ],
 )
-def test_a_required_column_is_added_with_a_default_of_its_type(column, kind, value):
+def test_a_required_column_is_added_with_the_constant_that_fills_it_or_a_default_of_its_type(
+    column, kind, fills, value
+):
     bare = column.strip('"')
     message = f'null value in column "{bare}" of relation "notes" violates not-null constraint; DETAIL: a row'
     query = Query(sql=f"INSERT INTO notes (id) VALUES ({'1' * 700})", origin="models")
     added = (Line("column", f"public.notes.{column}", f"{kind} not null"),)
     statement = executed(f"ALTER TABLE notes ADD COLUMN {column} {kind} NOT NULL", {})
-    (found,) = compatibility.check(NODE, [Refused(query, message, "23502")], [statement], Change(added))
+    filling = [executed(f"UPDATE notes {each}", {}) for each in fills]
+    (found,) = compatibility.check(NODE, [Refused(query, message, "23502")], [statement, *filling], Change(added))
     wanted = f"ALTER TABLE public.notes ADD COLUMN {column} {kind} NOT NULL DEFAULT {value}"
     assert (found.rule, found.remedy.count(wanted)) == ("C05", 1)
     assert query.sql in found.measured  # whole: only a report shortens it

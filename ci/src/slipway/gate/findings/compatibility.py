@@ -101,6 +101,14 @@ _ALWAYS_USED: Final = (  # every release uses these statements
 )
 
 
+# an UPDATE whose only assignment is a constant
+_FILLED: Final = re.compile(
+    r"\bUPDATE\s+(?:ONLY\s+)?(?P<table>[\w.\"]+)\s+SET\s+(?P<column>\"?\w+\"?)\s*=\s*"
+    r"(?P<value>'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false)(?=\s*(?:;|\Z|\n|WHERE\b))",
+    re.IGNORECASE,
+)
+
+
 def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
     """Yield a finding when the previous release migrates at start and does not know the first new revision."""
     unknown = [node for node in nodes if node.new and node.id not in previous.revisions]
@@ -150,7 +158,7 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
 def _remedy(rule: Rule, refused: Refused, done: str, change: Change) -> str | None:
     """Return the remedy with the names of the objects concerned; None when the rule's remedy has no names."""
     if rule is rules.NEW_NOT_NULL:
-        return _with_default(refused, change.added)
+        return _with_default(refused, done, change.added)
     if rule is rules.COLUMN_RENAMED:
         return _beside_column(refused, done, change)
     return _under_both_names(refused, done) if rule is rules.TABLE_RENAMED else None
@@ -195,13 +203,20 @@ def _under_both_names(refused: Refused, done: str) -> str:
     return rules.TABLE_RENAMED.code.format(table=match["table"], action=match["action"], new=new, back=back)
 
 
-def _with_default(refused: Refused, added: Sequence[Line]) -> str:
-    """Return the code that adds the error's column with a default."""
+def _with_default(refused: Refused, done: str, added: Sequence[Line]) -> str:
+    """Return the code that adds the error's column with a default: the only constant that the revision writes into it, if there is one."""
     null = refused.null or {"table": "…", "column": "…"}
     line = _column(name := f"{null['table']}.{null['column']}", added)
     *table, column = quoted_parts(line.name if line else name)
     kind = _type_of(line)
     value = next((value for pattern, value in _VALUES if re.match(pattern, kind)), "'…'")
+    written = {
+        match["value"]
+        for match in _FILLED.finditer(done)
+        if (match["table"].rpartition(".")[2].strip('"'), match["column"].strip('"'))
+        == (parts(name)[-2], parts(name)[-1])
+    }
+    value = written.pop() if len(written) == 1 else value
     return rules.NEW_NOT_NULL.code.format(table=".".join(table), column=column, type=kind, value=value)
 
 

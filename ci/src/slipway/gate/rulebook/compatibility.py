@@ -101,7 +101,8 @@ NEW_NOT_NULL: Final = _error(
     name="new NOT NULL column without a default",
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
     code="""\
-# choose the value; drop the default in the release after. A revision that computes the values misses the rows that the previous release adds,
+# choose the value; drop the default in the release after. This line replaces the UPDATE and SET NOT NULL of the column,
+# and their findings (D04, L10, Q05) go away with them. A revision that computes the values misses the rows that the previous release adds,
 # which keep the default: then add the column without NOT NULL, and fill it and set NOT NULL in the release after
 op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value};''')""",
     related=("C06", "C09", "D01"),
