@@ -335,6 +335,8 @@ def test_a_failure_without_a_known_cause_is_reported_with_the_last_thirty_lines(
     found = diagnosed("[AppRunner] Deployment failed.", written)
     assert (found.rule, found.lines) == ("unknown", written[10:])
     assert diagnosed(EXITED, written).lines == (EXITED, *written[10:])
+    stopped = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+    assert diagnose(DeploymentLogs((stopped,), written), spec(), EXPRESS).lines == (stopped, *written[10:])
     error = "ValueError: the address postgresql://me:hunter2@db/notes is wrong"
     shown = diagnosed(EXITED, (*written, "Traceback (most recent call last):", " x", error, "Exiting.")).lines
     assert shown[0] == shown[-2] == error.replace("hunter2", "…")

@@ -38,7 +38,7 @@ _TRACEBACK = re.compile(r"Traceback \(most recent call last\).*\n(?:[ \t].*\n|\n
 _CHAINED = ("another exception occurred:", "the direct cause of the following exception:")
 _LEVELS = ("level", "levelname", "severity", "log.level")
 UNKNOWN: Final = "unknown"
-_ENDED = ("error", "exit")  # rules that do not know what the words of the log mean
+_ENDED = ("error", "exit", "circuit-breaker")  # rules that do not know what the words of the log mean
 _LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
 # Diagnoses without a rule, by whether the application wrote anything and whether its health check failed.
 UNNAMED: Final = {
