@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 # Rich pads a level to eight characters; before it may be a time, after the message the place of its call.
-_ROW = re.compile(r"(?:\[[^\]]*\] | +|)(?P<level>(?=[A-Z]+ +\S).{8}) (?P<text>\S.*?)(?P<place> +[\w.-]+\.py:\d+)?\s*$")
+_LEVEL = re.compile(r"(?:\[[^\]]*\] | +|)(?P<level>(?=[A-Z]+ +\S).{8}) (?=\S)")
+_PLACE = re.compile(r"[\w.-]+\.py:\d+")
 _MINOR = ("DEBUG", "INFO", "WARNING")
-_QUOTED = re.compile(
-    r"\s*│ (?:(?:❱ +| +)\d+ | {4,}[^\s│])"
-)  # source code in a traceback's box: the application did not print it
+# Source code in a traceback's box, which the application did not print.
+_QUOTED = re.compile(r"\s*│ (?:(?:❱ +| +)\d+ | {4,}[^\s│])")
 _BOX_ENDS = re.compile(r"\s*╰─+╯\s*$")
 _BEGINS = re.compile(r"(?:Traceback|During handling of|The above exception) |(?:\w+\.)*[A-Z]\w*(?::|$)")
 
@@ -34,17 +34,20 @@ def _messages(lines: Sequence[str]) -> Iterator[str]:
     for at, line in enumerate(lines):
         if at < after:
             continue
-        row, after = _ROW.match(line), at + 1
+        row, after = _LEVEL.match(line), at + 1
         if row is None:
             yield line
             continue
-        column = row.start("text")
-        cells = [row["text"], *_below(lines, after, column)]
-        if len(cells) == 1 and not (row["place"] or "").startswith("  "):  # it may be another logger's line
+        column = row.end()
+        text = line[column:].rstrip()
+        before, _, last = text.rpartition(" ")
+        is_placed = before != "" and _PLACE.fullmatch(last) is not None
+        cells = [before.rstrip() if is_placed else text, *_below(lines, after, column)]
+        if len(cells) == 1 and not (is_placed and before.endswith(" ")):  # it may be another logger's line
             yield line
             continue
         after = at + len(cells)
-        width = row.end("place") - len(row["place"].strip()) - 1 - column if row["place"] else max(map(len, cells))
+        width = len(before) if is_placed else max(map(len, cells))
         first, *others = _joined(cells, width)
         if (level := row["level"].strip()) in _MINOR:
             first = f"{level}\n{first}" if first.startswith("Traceback") else f"{level} {first}"

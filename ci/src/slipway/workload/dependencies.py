@@ -217,7 +217,9 @@ def prepare(
             (folder / READY).touch()
         return _with_project(plan, folder)
     except UnbuiltError as error:
-        raise _of_a_missing_file(tree, error) or error from error
+        if missing := _of_a_missing_file(tree, error):
+            raise missing from error
+        raise
 
 
 def shared(tree: Path, other: Path, python: Python) -> Python | None:
