@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from alembic import op
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script
@@ -140,6 +141,8 @@ class Environment:
 
     def _load(self) -> None:
         """Import every revision, so that an error in one is reported with file and line."""
+        # alembic keeps those of a run that failed, and a revision would get their closed connection
+        op._proxy = None  # type: ignore[attr-defined]  # noqa: SLF001
         try:
             try:
                 with self.in_application(), self._context():
